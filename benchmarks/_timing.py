@@ -1,0 +1,47 @@
+"""Interleaved timing of two sides, and the shape of a result row."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def row(
+    name: str, ours: float, reference: float, *, aim: str, met: bool, unit: str, note: str, ratio: float | None = None
+) -> dict[str, Any]:
+    """One line of the table; ``ratio`` is ours / reference unless given."""
+    return {
+        "name": name,
+        "ours": ours,
+        "reference": reference,
+        "ratio": ours / reference if ratio is None else ratio,
+        "aim": aim,
+        "met": bool(met),
+        "unit": unit,
+        "note": note,
+    }
+
+
+def paired(ours: Callable[[], Any], reference: Callable[[], Any], *, repeats: int) -> tuple[float, float]:
+    """Median seconds of both sides, run in turn, after one warm-up each."""
+    ours()
+    reference()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for side, function in zip(times, (ours, reference), strict=True):
+            start = time.perf_counter()
+            function()
+            side.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def process(code: str, **environment: str) -> float:
+    """Wall seconds of a fresh interpreter that runs ``code``."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **environment}, capture_output=True)
+    return time.perf_counter() - start

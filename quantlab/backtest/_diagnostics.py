@@ -1,0 +1,87 @@
+"""Nothing is hidden: what a run skipped, replaced or could not fill, as rows of one table.
+
+| rule            | severity | meaning                                                                                      |
+|-----------------|----------|----------------------------------------------------------------------------------------------|
+| empty_decision  | info     | weight rows that are NaN throughout: no decision was taken                                   |
+| no_next_bar     | info     | orders decided on the last bar, which nothing can fill                                       |
+| unlisted        | warning  | weights on a symbol before its first price, left in cash (``unlisted="cash"``)               |
+| skipped         | warning  | a symbol without a close on the decision bar: no order was sized, the position stayed        |
+| missing_price   | warning  | an order that met no price on the bar of its fill and was dropped                            |
+| stale_mark      | warning  | bars on which a held position was valued at an older close                                   |
+| debit           | warning  | bars on which cash was below zero: a loan that this version does not charge interest for     |
+| ruin            | error    | equity reached zero or less: positions were closed at the mark, nothing was traded any more  |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from quantlab.backtest._run import Inputs, Run, Status
+from quantlab.core._labels import show
+from quantlab.core._lazy import lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = lazy("polars")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of the diagnostics: rule, severity, first date, symbol ("" for the book), how often, and what it means."""
+
+    rule: str
+    severity: str
+    date: str
+    symbol: str
+    count: int
+    detail: str
+
+
+_ORDER_RULES = (
+    (Status.SKIPPED, "skipped", "warning", "no close on the decision bar: no order, the position stayed as it was"),
+    (Status.MISSING_PRICE, "missing_price", "warning", "no price on the bar of the fill: the order was dropped"),
+    (Status.NO_NEXT_BAR, "no_next_bar", "info", "decided on the last bar: nothing can fill it"),
+)
+
+
+def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ...], units: np.ndarray) -> list[Finding]:
+    """Return the findings of a finished run.
+
+    Parameters
+    ----------
+    inputs, run : the run, columns in canonical order
+    dates : (T,) datetime64
+    symbols : N names in canonical order
+    units : (T, N) positions after each bar
+    """
+    found = []
+    for status, rule, severity, detail in _ORDER_RULES:
+        hit = run.orders.status == status
+        for asset in np.unique(run.orders.asset[hit]):
+            bars = run.orders.decided[hit & (run.orders.asset == asset)]
+            found.append(Finding(rule, severity, show(dates[bars[0]]), symbols[asset], bars.size, detail))
+    stale = (units != 0) & np.isnan(inputs.close)
+    for asset in np.flatnonzero(stale.any(axis=0)):
+        bars = np.flatnonzero(stale[:, asset])
+        detail = "a held position was valued at its last close"
+        found.append(Finding("stale_mark", "warning", show(dates[bars[0]]), symbols[asset], bars.size, detail))
+    alive = slice(None) if run.ruined < 0 else slice(0, run.ruined)
+    debit = np.flatnonzero(run.cash[alive] < 0)
+    if debit.size:
+        low = debit[np.argmin(run.cash[alive][debit])]
+        detail = f"cash below zero, lowest {run.cash[low]:,.2f} on {show(dates[low])}; no interest is charged"
+        found.append(Finding("debit", "warning", show(dates[debit[0]]), "", debit.size, detail))
+    if run.ruined >= 0:
+        detail = f"equity {run.equity[run.ruined]:,.2f}: every position was closed at its mark, the book stopped"
+        found.append(Finding("ruin", "error", show(dates[run.ruined]), "", 1, detail))
+    return found
+
+
+def frame_of(findings: list[Finding]) -> pl.DataFrame:
+    """Return findings as the diagnostics frame of a result."""
+    schema = {"rule": pl.String, "severity": pl.String, "date": pl.String, "symbol": pl.String, "count": pl.Int64, "detail": pl.String}
+    return pl.DataFrame([(f.rule, f.severity, f.date, f.symbol, f.count, f.detail) for f in findings], schema=schema, orient="row")

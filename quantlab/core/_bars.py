@@ -1,0 +1,187 @@
+"""``Bars``: the aligned price and volume Panels of one dataset, with its universe and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from quantlab.core import _labels
+from quantlab.core._door import PanelLike, as_panel
+from quantlab.core._errors import DataError, InputError, LabelError
+from quantlab.core._panel import Panel
+from quantlab.core.periods import Frequency
+
+_PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Price bars of N symbols over T dates.
+
+    Parameters
+    ----------
+    close : PanelLike (T, N), currency per share, > 0
+    open, high, low : PanelLike (T, N), currency per share, > 0, optional
+        Close-only data are legal; what needs another field says so.
+    volume : PanelLike (T, N), shares, >= 0, optional
+    member : PanelLike (T, N), bool, optional
+        True where the symbol belonged to the universe at that close. By default: where it has a close.
+    name : str
+        The dataset, for messages and reports.
+    adjusted : "unknown" | "none" | "split" | "total_return"
+        How prices were adjusted for corporate actions; the dataset's owner declares it.
+
+    Raises
+    ------
+    LabelError
+        When a field has other labels than ``close``, or there is no symbol or no date.
+    DataError
+        When a price is zero, negative or infinite, or a volume is negative or infinite: the first offender is named.
+
+    Notes
+    -----
+    NaN means that there was no such bar. Nothing is filled.
+    """
+
+    close: Panel
+    open: Panel | None = None
+    high: Panel | None = None
+    low: Panel | None = None
+    volume: Panel | None = None
+    member: Panel = None  # type: ignore[assignment]  # filled in below
+    name: str = "bars"
+    adjusted: str = "unknown"
+
+    def __post_init__(self) -> None:
+        close = as_panel(self.close, name="close")
+        if close.shape[1] == 0:
+            raise InputError(f"The universe of {self.name} is empty: there is no symbol.")
+        if close.shape[0] == 0:
+            raise InputError(f"{self.name} has no dates.", hint="check `start` and `end`.")
+        object.__setattr__(self, "close", close)
+        for field in (*_PRICES, "volume", "member"):
+            panel = getattr(self, field)
+            if panel is None:
+                continue
+            panel = as_panel(panel, name=field)
+            _demand_labels(close, panel, field)
+            if field in _PRICES:
+                _demand(panel, panel.values > 0, field, "a price must be positive and finite", self.name)
+            elif field == "volume":
+                _demand(panel, panel.values >= 0, field, "a volume must be zero or more and finite", self.name)
+            object.__setattr__(self, field, panel)
+        if self.member is None:
+            object.__setattr__(self, "member", close._like(~np.isnan(close.values)))
+        elif self.member.values.dtype != bool:
+            raise DataError("`member` must be a bool Panel.", hint="compare first: `weight > 0`.")
+        if self.adjusted not in ("unknown", "none", "split", "total_return"):
+            raise InputError(f'`adjusted` must be "unknown", "none", "split" or "total_return", received {self.adjusted!r}.')
+
+    @property
+    def dates(self) -> np.ndarray:
+        """(T,) datetime64."""
+        return self.close.dates
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The N symbols."""
+        return self.close.symbols
+
+    @property
+    def frequency(self) -> Frequency | None:
+        """Bars per year and trading calendar."""
+        return self.close.frequency
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(T, N): dates, symbols."""
+        return self.close.shape
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The price and volume fields that are present."""
+        return tuple(name for name in (*_PRICES, "volume") if getattr(self, name) is not None)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of labels and values, hexadecimal: two Bars with equal hash hold equal data."""
+        digest = hashlib.sha256()
+        digest.update(str(self.dates.dtype).encode())
+        digest.update(self.dates.view(np.int64).tobytes())
+        digest.update("\x00".join(self.symbols).encode())
+        for field in (*_PRICES, "volume", "member"):
+            panel = getattr(self, field)
+            if panel is not None:
+                digest.update(field.encode())
+                # Every NaN counts as the same NaN, whatever its bits.
+                values = panel.values
+                digest.update(np.where(np.isnan(values), np.nan, values).tobytes() if values.dtype != bool else values.tobytes())
+        return digest.hexdigest()
+
+    def between(self, start: Any = None, end: Any = None) -> Bars:
+        """Return the bars with ``start <= date <= end``."""
+        return self._each(lambda panel: panel.between(start, end))
+
+    def select(self, symbols: str | Sequence[str]) -> Bars:
+        """Return the bars of ``symbols``, in that order."""
+        return self._each(lambda panel: panel.select(symbols))
+
+    def demand(self, field: str) -> Panel:
+        """Return a field, or raise InputError saying that these bars do not have it."""
+        panel = getattr(self, field)
+        if panel is None:
+            hint = 'use `fill="next_close"`.' if field == "open" else None
+            raise InputError(f"{self.name} has no {field} prices (it has {', '.join(self.fields)}).", hint=hint)
+        return panel
+
+    def _each(self, function: Any) -> Bars:
+        changed = {
+            field.name: function(getattr(self, field.name))
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), Panel)
+        }
+        return replace(self, **changed)
+
+    def __repr__(self) -> str:
+        first, last = _labels.show(self.dates[0]), _labels.show(self.dates[-1])
+        return (
+            f"Bars {self.name}: {self.shape[0]} dates x {self.shape[1]} symbols, {first} to {last}, "
+            f"{', '.join(self.fields)}, adjusted: {self.adjusted}, sha256 {self.content_hash[:12]}"
+        )
+
+
+def as_bars(close: PanelLike, **fields_: Any) -> Bars:
+    """Return Bars from a Panel or Polars frame of closes and, by name, any other field.
+
+    Examples
+    --------
+    >>> as_bars(Panel([[10.0]], ["2024-01-02"], ["A"])).fields
+    ('close',)
+    """
+    return Bars(as_panel(close, name="close"), **fields_)
+
+
+def _demand_labels(close: Panel, panel: Panel, field: str) -> None:
+    if not _labels.same_dates(close.dates, panel.dates):
+        raise LabelError(f"`{field}` and `close` differ in dates: {_labels.date_difference(panel.dates, close.dates)}.")
+    if panel.symbols != close.symbols:
+        raise LabelError(f"`{field}` and `close` differ in symbols: {_labels.difference(panel.symbols, close.symbols)}.")
+
+
+def _demand(panel: Panel, good: np.ndarray, field: str, rule: str, name: str) -> None:
+    bad = ~(good & (panel.values != np.inf)) & ~np.isnan(panel.values)
+    if not bad.any():
+        return
+    rows, columns = np.nonzero(bad)
+    row, column = int(rows[0]), int(columns[0])
+    more = f" and {rows.size - 1} more" if rows.size > 1 else ""
+    raise DataError(
+        f"{name} {field} of {panel.symbols[column]} {_labels.show(panel.dates[row])}{more} "
+        f"is {panel.values[row, column]:g}; {rule}.",
+        hint="a missing value is NaN or null.",
+    )

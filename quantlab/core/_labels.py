@@ -1,0 +1,118 @@
+"""Row and column labels: what is a legal date axis and a legal symbol axis, and how two of them differ.
+
+Dates are ``datetime64[D]`` (daily and slower bars) or ``datetime64[us]`` in UTC (intraday), strictly increasing. Symbols are
+unique, non-empty strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from quantlab.core._errors import KindError, LabelError
+from quantlab.core._lazy import lazy
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = lazy("polars")
+
+DAY, MICROSECOND = np.dtype("datetime64[D]"), np.dtype("datetime64[us]")
+
+
+def show(date: np.datetime64) -> str:
+    """Return a date as people write it: 2014-06-09, or 2014-06-09 15:30 UTC."""
+    if date.dtype == DAY:
+        return str(date)
+    return str(date.astype("datetime64[s]")).replace("T", " ") + " UTC"
+
+
+def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
+    """Return ``dates`` as a read-only datetime64 array, or raise LabelError naming the first bad one."""
+    if not isinstance(dates, (np.ndarray, list, tuple)) and isinstance(dates, pl.Series):
+        dates = dates_of(dates, what=what)
+    array = np.asarray(dates)
+    if array.ndim != 1:
+        raise LabelError(f"{what} must have one dimension, received {array.ndim}.")
+    if array.size == 0 and array.dtype.kind != "M":
+        array = array.astype(DAY)
+    if array.dtype.kind != "M":
+        try:
+            array = np.asarray(dates, dtype=DAY)
+        except (ValueError, TypeError) as error:
+            raise KindError(f"{what} must be dates or datetime64 values, received {array.dtype}.") from error
+    if array.dtype not in (DAY, MICROSECOND):
+        array = array.astype(DAY if array.dtype in ("datetime64[M]", "datetime64[Y]") else MICROSECOND)
+    if np.isnat(array).any():
+        raise LabelError(f"{what} has a missing date at row {int(np.flatnonzero(np.isnat(array))[0])}.")
+    steps = np.diff(array)
+    bad = np.flatnonzero(steps <= np.zeros(1, dtype=steps.dtype))
+    if bad.size:
+        row = int(bad[0])
+        before, after = show(array[row]), show(array[row + 1])
+        if before == after:
+            raise LabelError(f"{what} has {after} twice (rows {row} and {row + 1}).", hint="keep one row per date.")
+        raise LabelError(f"{what} must increase: {after} follows {before} (row {row + 1}).", hint="sort by date.")
+    return _frozen(array)
+
+
+def dates_of(series: pl.Series, *, what: str) -> np.ndarray:
+    """Return a Polars date column as datetime64; time zones become UTC, clock times without one are refused."""
+    if series.dtype == pl.Date:
+        return series.to_numpy()
+    if isinstance(series.dtype, pl.Datetime):
+        if series.dtype.time_zone is None:
+            raise KindError(
+                f"{what} has clock times without a time zone.",
+                hint='use `.cast(pl.Date)` for daily bars, or `.dt.replace_time_zone("America/New_York")` for intraday bars.',
+            )
+        return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us").to_numpy()
+    raise KindError(f"{what} must be a Date or Datetime column, received {series.dtype}.")
+
+
+def check_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return ``symbols`` as a tuple, or raise naming the first that is doubled, empty or not a string."""
+    if isinstance(symbols, str):
+        raise KindError("`symbols` must be a sequence of strings, received one string.", hint=f'write ["{symbols}"].')
+    names = tuple(symbols)
+    for position, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise KindError(f"`symbols` must be non-empty strings, received {name!r} at position {position}.")
+    if len(set(names)) != len(names):
+        seen: set[str] = set()
+        doubled = next(name for name in names if name in seen or seen.add(name))
+        raise LabelError(f"Symbol {doubled} stands twice in `symbols`.", hint="keep one column per symbol.")
+    return tuple(str(name) for name in names)
+
+
+def same_dates(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether two date axes are equal."""
+    return left is right or (left.shape == right.shape and bool((left == right).all()))
+
+
+def difference(left: Sequence[str], right: Sequence[str]) -> str:
+    """Describe the first place where two symbol axes differ."""
+    for position, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return f"position {position} holds {one} on the left and {other} on the right"
+    return f"the left has {len(left)} symbols and the right {len(right)}"
+
+
+def date_difference(left: np.ndarray, right: np.ndarray) -> str:
+    """Describe the first place where two date axes differ."""
+    n = min(left.size, right.size)
+    bad = np.flatnonzero(left[:n] != right[:n])
+    if bad.size:
+        row = int(bad[0])
+        return f"row {row} holds {show(left[row])} on the left and {show(right[row])} on the right"
+    return f"the left has {left.size} dates and the right {right.size}"
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    if array.flags.writeable:
+        array = array.copy()
+        array.setflags(write=False)
+    return array

@@ -1,0 +1,174 @@
+"""What a long frame must be before it is stored: columns, types, and values, each refused with the first offender's name.
+
+Nothing is repaired here. The frame is sorted, NaN becomes null (one way to say "missing" at rest), numbers become float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from quantlab.core import DataError, InputError, KindError, LabelError
+
+PRICES = ("open", "high", "low", "close")
+FIELDS = (*PRICES, "volume", "member")
+UNITS = {**dict.fromkeys(PRICES, "currency per share"), "volume": "shares", "member": "true or false"}
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+
+def checked(frame: Any, dataset: str) -> pl.DataFrame:
+    """Return ``frame`` sorted by date and symbol, in the types of the store.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame | polars.LazyFrame
+        Long: ``date`` (Date), ``symbol`` (text), ``close``, and any of ``open high low volume member``.
+    dataset : str
+        What to call it in an error.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``date`` Date, ``symbol`` Enum of the sorted symbols, then the fields in the order of ``FIELDS``: Float64, null where
+        missing; ``member`` Boolean.
+
+    Raises
+    ------
+    InputError
+        For missing or unknown columns, or no rows.
+    KindError
+        For a column of a wrong type, or anything but a Polars frame.
+    LabelError
+        For a missing date or symbol, or a (date, symbol) that stands twice.
+    DataError
+        For a price that is zero, negative or infinite, a negative or infinite volume, or a missing membership.
+    """
+    table = _columns(frame, dataset)
+    _types(table, dataset)
+    if table.height == 0:
+        raise InputError(f"The frame for dataset {dataset} has no rows.", hint="check the filter or file it came from.")
+    _labels(table, dataset)
+    present = [name for name in FIELDS if name in table.columns]
+    symbols = table["symbol"].unique().cast(pl.String).sort()
+    table = table.select(
+        "date",
+        pl.col("symbol").cast(pl.String).cast(pl.Enum(symbols)),
+        *(pl.col(name) if name == "member" else pl.col(name).cast(pl.Float64).fill_nan(None) for name in present),
+    ).sort("date", "symbol")
+    _single(table, dataset)
+    _values(table, dataset)
+    return table
+
+
+def _columns(frame: Any, dataset: str) -> pl.DataFrame:
+    if not isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
+        kind = type(frame)
+        hint = "convert it: `pl.from_pandas(frame.reset_index())`." if kind.__module__.startswith("pandas") else None
+        raise KindError(
+            f"Dataset {dataset} needs a Polars frame, received {kind.__module__.split('.')[0]}.{kind.__name__}.", hint=hint
+        )
+    names = frame.collect_schema().names()
+    for needed in ("date", "symbol", "close"):
+        if needed not in names:
+            raise InputError(
+                f"The frame for dataset {dataset} has no column `{needed}` (it has {_few(names)}).",
+                hint=_way_out(needed, names),
+            )
+    unknown = [name for name in names if name not in ("date", "symbol", *FIELDS)]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        hint = f"known are date, symbol, {', '.join(FIELDS)}; drop or rename the others."
+        if unknown[0].lower() in FIELDS:
+            hint = f'rename it: `frame.rename({{"{unknown[0]}": "{unknown[0].lower()}"}})`.'
+        raise InputError(
+            f"The frame for dataset {dataset} has a column the store does not know: {unknown[0]}{more}.", hint=hint
+        )
+    return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
+
+
+def _way_out(needed: str, names: Sequence[str]) -> str:
+    near = [name for name in names if name.lower() == needed]
+    if near:
+        return f'rename it: `frame.rename({{"{near[0]}": "{needed}"}})`.'
+    if needed == "symbol":
+        return 'a wide frame becomes long by `frame.unpivot(index="date", variable_name="symbol", value_name="close")`.'
+    return f"a long frame has one row per date and symbol; rename the column that holds the {needed}."
+
+
+def _types(table: pl.DataFrame, dataset: str) -> None:
+    kind = table.schema["date"]
+    if kind != pl.Date:
+        hint = "only daily bars can be stored; cast to a day: `pl.col('date').cast(pl.Date)`."
+        if kind in _TEXT:
+            hint = "parse it first: `frame.with_columns(pl.col('date').str.to_date())`."
+        raise KindError(f"Column date of dataset {dataset} must be of type Date, received {kind}.", hint=hint)
+    if table.schema["symbol"] not in _TEXT:
+        raise KindError(
+            f"Column symbol of dataset {dataset} must be text, received {table.schema['symbol']}.",
+            hint="cast it: `pl.col('symbol').cast(pl.String)`.",
+        )
+    for name in FIELDS:
+        kind = table.schema.get(name)
+        if kind is None or kind == (pl.Boolean if name == "member" else pl.Null):
+            continue
+        if name == "member":
+            hint = "compare first: `(pl.col('member') == 1).alias('member')`."
+            raise KindError(f"Column member of dataset {dataset} must be Boolean, received {kind}.", hint=hint)
+        if not kind.is_numeric():
+            hint = f"cast it: `pl.col('{name}').cast(pl.Float64)`."
+            raise KindError(f"Column {name} of dataset {dataset} must be numbers, received {kind}.", hint=hint)
+
+
+def _labels(table: pl.DataFrame, dataset: str) -> None:
+    for name in ("date", "symbol"):
+        if nulls := table[name].null_count():
+            more = f" and {nulls - 1} more" if nulls > 1 else ""
+            row = int(table[name].is_null().arg_max() or 0)
+            hint = f"drop or repair such rows: `frame.drop_nulls('{name}')`."
+            raise LabelError(f"Column {name} of dataset {dataset} is null at row {row}{more}.", hint=hint)
+    names = table["symbol"].unique().cast(pl.String).sort()
+    bad = names.filter((names == "") | (names != names.str.strip_chars()))
+    if bad.len():
+        raise LabelError(
+            f"Symbol {bad[0]!r} of dataset {dataset} is empty or has blanks around it.",
+            hint="strip the column: `pl.col('symbol').str.strip_chars()`.",
+        )
+
+
+def _single(table: pl.DataFrame, dataset: str) -> None:
+    """Refuse a doubled (date, symbol); in a sorted table it follows its twin."""
+    twice = (pl.col("date") == pl.col("date").shift()) & (pl.col("symbol") == pl.col("symbol").shift())
+    found = table.lazy().filter(twice).select("symbol", "date").collect()
+    if found.height:
+        raise LabelError(
+            f"Dataset {dataset} has {_offender(found)} twice.",
+            hint="keep one row per date and symbol: `frame.unique(['date', 'symbol'], keep='last')`.",
+        )
+
+
+def _values(table: pl.DataFrame, dataset: str) -> None:
+    for name in table.columns[2:]:
+        column, rule = pl.col(name), "a price must be positive and finite"
+        if name == "member":
+            bad, rule = column.is_null(), "membership must be true or false"
+        elif name == "volume":
+            bad, rule = ~((column >= 0) & column.is_finite()), "a volume must be zero or more and finite"
+        else:
+            bad = ~((column > 0) & column.is_finite())
+        found = table.lazy().filter(bad).select("symbol", "date", name).collect()
+        if found.height:
+            value = found[name][0]
+            shown = "null" if value is None else f"{value:g}"
+            hint = None if name == "member" else "a missing value is null or NaN; repair the source or set it to null."
+            raise DataError(f"Dataset {dataset} {name} of {_offender(found)} is {shown}; {rule}.", hint=hint)
+
+
+def _offender(found: pl.DataFrame) -> str:
+    more = f" and {found.height - 1} more" if found.height > 1 else ""
+    return f"{found['symbol'][0]} {found['date'][0]}{more}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") if names else "no columns"

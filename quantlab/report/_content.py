@@ -1,0 +1,215 @@
+"""Everything that a tearsheet says, as one plain structure: the page and its JSON twin are two prints of it.
+
+No number is computed for the page alone. A value that is undefined is None with its reason beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from quantlab.backtest import Result
+from quantlab.core import KindError, Panel
+from quantlab.core._labels import show as show_date
+from quantlab.core.rng import resolve_seed
+from quantlab.metrics import Estimate
+from quantlab.report import _charts, _tables
+from quantlab.report._format import show
+from quantlab.report._headline import LABELS, headline
+from quantlab.validation import WalkForward
+
+SCHEMA = "quantlab.tearsheet/1"
+def content(
+    result: Result, validation: Sequence[WalkForward | Estimate] = (), *, title: str | None = None, seed: Any = None
+) -> dict[str, Any]:
+    """Return what the tearsheet of a backtest says, ready for JSON.
+
+    Parameters
+    ----------
+    result : Result
+    validation : sequence of WalkForward and Estimate
+        A walk-forward adds out-of-sample columns, its folds and its line; an Estimate, as ``ql.bootstrap`` gives it, its interval and
+        the histogram of its draws.
+    title : str, optional
+        "Backtest of" and the dataset's name when left out.
+    seed : int | numpy.random.Generator | None
+        For the bootstrap intervals. None takes it from the returns, so that one result has one tearsheet.
+
+    Returns
+    -------
+    dict
+        Only dicts, lists, strings, numbers, booleans and None.
+
+    Raises
+    ------
+    KindError
+        When ``result`` or an item of ``validation`` is of another type.
+    InputError
+        When bars per year are unknown.
+    """
+    walks, estimates = _sorted(result, validation)
+    number = _seed(result.returns, seed)
+    books = [("Backtest", result.returns, result)]
+    books += [
+        ("Walk-forward, out of sample" if len(walks) == 1 else f"Walk-forward {i}, out of sample", walk.returns, walk.result)
+        for i, walk in enumerate(walks, 1)
+    ]
+    table = headline(books, number)
+    charts = _charts.charts(result, walks)
+    resampled = []
+    for place, estimate in enumerate(estimates):
+        chart = _charts.histogram(estimate, LABELS.get(estimate.name, estimate.name))
+        if chart is not None:
+            charts[f"draws-{place}"] = chart
+        resampled.append(
+            {
+                "label": LABELS.get(estimate.name, estimate.name),
+                "estimate": estimate.to_dict(),
+                "chart": None if chart is None else f"draws-{place}",
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "title": title if title is not None else f"Backtest of {result.settings['data']}",
+        "header": _header(result, walks),
+        "ruin": _ruin(result),
+        "notices": _notices(result, walks, estimates),
+        "cards": _cards(table, result, walks),
+        "headline": table,
+        "monthly": _tables.monthly(result.returns),
+        "drawdowns": _tables.drawdowns(result.returns),
+        "costs": _tables.costs(result),
+        "trading": _tables.trading(result),
+        "walk_forward": [_walk(walk, i, len(walks)) for i, walk in enumerate(walks, 1)],
+        "bootstrap": resampled,
+        "diagnostics": _tables.diagnostics(result),
+        "charts": charts,
+        "footer": _footer(result, table, number),
+    }
+
+
+def _sorted(result: Result, validation: Sequence[Any]) -> tuple[list[WalkForward], list[Estimate]]:
+    if not isinstance(result, Result):
+        raise KindError(
+            f"`result` must be a Result, received {type(result).__name__}.", hint="pass what `ql.simulate` returned."
+        )
+    items = [validation] if isinstance(validation, (WalkForward, Estimate)) else list(validation)
+    for place, item in enumerate(items):
+        if not isinstance(item, (WalkForward, Estimate)):
+            raise KindError(
+                f"`validation` may hold WalkForward and Estimate, received {type(item).__name__} at position {place}.",
+                hint="pass what `ql.walk_forward` and `ql.bootstrap` returned.",
+            )
+    return [i for i in items if isinstance(i, WalkForward)], [i for i in items if isinstance(i, Estimate)]
+
+
+def _seed(returns: Panel, seed: Any) -> int:
+    if seed is not None:
+        return resolve_seed(seed)
+    # 32 bits are enough to differ and short enough to type.
+    return int(hashlib.sha256(returns.values.tobytes()).hexdigest()[:8], 16)
+
+
+def _header(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
+    dates, frequency = result.equity.dates, result.frequency
+    return {
+        "dataset": result.settings["data"],
+        "start": show_date(dates[0]),
+        "end": show_date(dates[-1]),
+        "bars": int(dates.size),
+        "symbols": len(result.bars.symbols),
+        "bars_per_year": None if frequency is None else frequency.periods,
+        "calendar": None if frequency is None else frequency.calendar,
+        "record_start": show_date(result.returns.dates[0]) if len(result.returns) else None,
+        "record_bars": len(result.returns),
+        "initial": result.initial,
+        "final": float(result.equity.values[-1, 0]),
+        "trials": max((walk.trials for walk in walks), default=None),
+    }
+
+
+def _ruin(result: Result) -> dict[str, Any] | None:
+    if result.ruined is None:
+        return None
+    row = int(np.searchsorted(result.equity.dates, result.ruined))
+    return {"date": show_date(result.ruined), "equity": float(result.equity.values[row, 0])}
+
+
+def _notices(result: Result, walks: list[WalkForward], estimates: list[Estimate]) -> list[str]:
+    found = []
+    if not len(result.returns):
+        found.append("No decision was taken before the last bar: there is no track record to measure.")
+    if not walks:
+        found.append("No walk-forward was given: nothing on this page is out of sample.")
+    for walk in walks:
+        if walk.trials > 1:
+            found.append(
+                f"The walk-forward chose among {walk.trials:,} variants in each training period. Its own columns carry that "
+                "choice out of sample; the backtest's numbers are not corrected for it."
+            )
+    return found
+
+
+def _cards(table: dict[str, Any], result: Result, walks: list[WalkForward]) -> list[dict[str, Any]]:
+    rows = {row["name"]: row for row in table["rows"]}
+
+    def card(name: str, label: str, book: int = 0, **rest: Any) -> dict[str, Any]:
+        cell = rows[name]["cells"][book]
+        return {"label": label, **{key: cell[key] for key in ("value", "low", "high", "unit", "reason")}, "below": "", **rest}
+
+    total = _tables.costs(result)["rows"][-1]
+    cards = [
+        card("cagr", "Growth per year"),
+        card("sharpe", "Sharpe ratio"),
+        card("volatility", "Volatility per year"),
+        card("max_drawdown", "Maximum drawdown"),
+        {
+            "label": "Costs per year",
+            "value": total["per_year"],
+            "low": None,
+            "high": None,
+            "unit": "fraction per year",
+            "reason": "" if total["per_year"] is not None else "no returns to relate them to",
+            "below": "of mean equity",
+        },
+    ]
+    if walks:
+        chosen = f"best of {walks[0].trials:,} per fold" if walks[0].trials > 1 else ""
+        return [*cards, card("sharpe", "Sharpe, out of sample", 1, below=chosen)]
+    return [*cards, card("turnover", "Turnover per year", below="one-way, times equity")]
+
+
+def _walk(walk: WalkForward, number: int, of: int) -> dict[str, Any]:
+    return {
+        "label": "Walk-forward" if of == 1 else f"Walk-forward {number}",
+        "trials": walk.trials,
+        "folds": _tables.folds(walk),
+        "settings": _flat(walk.settings),
+    }
+
+
+def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:
+    settings = {key: value for key, value in result.settings.items() if key not in ("versions", "data_sha256")}
+    return {
+        "seed": seed,
+        "data_sha256": result.settings["data_sha256"],
+        "conventions": [
+            {"label": row["label"], "convention": row["cells"][0]["convention"]} for row in table["rows"] if row["cells"][0]["convention"]
+        ],
+        "settings": _flat(settings),
+        "versions": {**result.settings["versions"], **{name: version(name) for name in ("jinja2", "plotly")}},
+    }
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:
+    """A nested dict as rows of dotted key and plain value."""
+    rows: list[dict[str, Any]] = []
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            rows += _flat(value, f"{name}.")
+        else:
+            rows.append({"key": name, "value": _tables.cell(value)})
+    return rows

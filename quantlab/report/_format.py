@@ -1,0 +1,61 @@
+"""How a number is written on the page. The page shows rounded text and carries the exact number beside it.
+
+A unit decides: fractions are written in percent, currency with thousands separators, counts whole, ratios with two decimals.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+MINUS, THIN = "\u2212", "\u202f"
+MISSING = "\u2013"
+
+
+def show(value: Any, unit: str = "") -> str:
+    """Return a value as people read it.
+
+    Parameters
+    ----------
+    value : float, int, str, bool or None
+        None and NaN are missing: an en dash.
+    unit : str
+        "fraction" and "fraction per year" (0.07 is 7 %), "currency", "bars", "count", "ratio", or any other word, which leaves
+        two decimals. Text stays as it is.
+
+    Examples
+    --------
+    >>> show(0.0712, "fraction"), show(1234567.8, "currency"), show(252, "bars"), show(0.5, "ratio")
+    ('7.12\\u202f%', '1,234,568', '252', '0.50')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    return _number(value, unit).replace("-", MINUS)
+
+
+def _number(value: float, unit: str) -> str:
+    if unit.startswith("fraction"):
+        percent = 100.0 * value
+        return f"{_small(percent):,.{_places(percent)}f}{THIN}%"
+    if unit == "currency":
+        return f"{_small(value):,.0f}" if abs(value) >= 1000 else f"{_small(value):,.2f}"
+    if unit in ("bars", "count", "days"):
+        return f"{value:,.0f}"
+    if unit == "plain":
+        return f"{value:g}"
+    return f"{_small(value):,.{_places(value)}f}"
+
+
+def _places(value: float) -> int:
+    """Two decimals, and more where two would show nothing of a small number."""
+    size = abs(value)
+    return 2 if size == 0 or size >= 0.01 else min(6, 1 - math.floor(math.log10(size)))
+
+
+def _small(value: float) -> float:
+    # -0.0 prints a minus sign in front of nothing.
+    return value + 0.0 if value else 0.0

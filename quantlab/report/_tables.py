@@ -1,0 +1,156 @@
+"""The tables of the page: columns with their units, and rows of plain values.
+
+``{"columns": [{"key", "label", "unit"}], "rows": [{key: value}]}``; a missing value is None. Months, drawdowns and costs are counted
+from the bar after the first decision, as ``result.returns`` is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from quantlab import metrics
+from quantlab.backtest import Result
+from quantlab.core import Panel
+from quantlab.core._labels import show
+from quantlab.core.periods import bars_per_year
+from quantlab.report._charts import first_bar
+from quantlab.validation import WalkForward
+
+_KINDS = ("commission", "slippage", "borrow")
+
+
+def table(columns: list[tuple[str, str, str]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a table from (key, label, unit) triples and rows."""
+    return {"columns": [{"key": key, "label": label, "unit": unit} for key, label, unit in columns], "rows": rows}
+
+
+def monthly(returns: Panel) -> dict[str, Any]:
+    """Return compounded returns per calendar month and year, newest year first; a month without any return is None."""
+    years = [
+        {"year": str(year), "months": [cell(value) for value in months], "total": cell(total)}
+        for year, *months, total in metrics.monthly_returns(returns).rows()
+    ]
+    return {"unit": "fraction", "years": years[::-1]}
+
+
+def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
+    """Return the deepest drawdowns: depth, dates, and bars down and back up."""
+    frame = metrics.drawdown_table(returns, top=top)
+    rows = [{"rank": rank, **{key: cell(value) for key, value in row.items()}} for rank, row in enumerate(frame.rows(named=True), 1)]
+    for row in rows:
+        row["peak"] = row["peak"] or "start"
+        row["recovery"] = row["recovery"] or "not yet"
+    return table(
+        [
+            ("rank", "", "count"),
+            ("depth", "Depth", "fraction"),
+            ("peak", "Peak", "date"),
+            ("trough", "Trough", "date"),
+            ("recovery", "Recovery", "date"),
+            ("bars_down", "Bars down", "bars"),
+            ("bars_to_recover", "Bars to recover", "bars"),
+        ],
+        rows,
+    )
+
+
+def costs(result: Result) -> dict[str, Any]:
+    """Return what trading cost: currency, share of the initial cash, drag per year, and basis points of what was traded."""
+    start = first_bar(result) + 1
+    equity = result.equity.values[start:, 0]
+    years = equity.size / bars_per_year(result.frequency)
+    mean = float(equity.mean()) if equity.size else math.nan
+    traded = float(result.traded.values.sum())
+    totals = {name: float(result.charges[name].sum()) for name in _KINDS}
+    totals["total"] = sum(totals.values())
+    rows = [
+        {
+            "kind": name.capitalize(),
+            "currency": value,
+            "of_initial": value / result.initial,
+            "per_year": value / mean / years if mean > 0 and years > 0 else None,
+            # Borrow is paid for holding, not for trading.
+            "of_traded": value / traded if traded > 0 and name in ("commission", "slippage") else None,
+        }
+        for name, value in totals.items()
+    ]
+    out = table(
+        [
+            ("kind", "", "text"),
+            ("currency", "Currency", "currency"),
+            ("of_initial", "Of initial cash", "fraction"),
+            ("per_year", "Per year, of mean equity", "fraction per year"),
+            ("of_traded", "Of traded value", "fraction"),
+        ],
+        rows,
+    )
+    return {**out, "traded": traded, "mean_equity": None if math.isnan(mean) else mean, "years": years}
+
+
+def trading(result: Result) -> dict[str, Any]:
+    """Return how many orders and round trips there were, and what became of them."""
+    fates = dict(result.orders.group_by("status").len().sort("status").iter_rows()) if result.orders.height else {}
+    closed = result.trades.filter(pl.col("status") != "open")
+    won = int((closed["pnl"] > 0).sum())
+    rows: list[dict[str, Any]] = [{"what": "Orders", "value": result.orders.height, "unit": "count"}]
+    rows += [
+        {"what": f"of these {status.replace('_', ' ')}", "value": count, "unit": "count"} for status, count in fates.items()
+    ]
+    rows += [
+        {"what": "Round trips closed", "value": closed.height, "unit": "count"},
+        {"what": "of these with a gain, net of costs", "value": won / closed.height if closed.height else None, "unit": "fraction"},
+        {"what": "Mean bars held", "value": closed["bars"].mean(), "unit": "bars"},
+        {"what": "Round trips still open", "value": result.trades.height - closed.height, "unit": "count"},
+    ]
+    return {"rows": rows}
+
+
+def diagnostics(result: Result) -> dict[str, Any]:
+    """Return the findings by rule: severity, how often, how many symbols, the first date, and what it means."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    rows = []
+    for rule in result.diagnostics["rule"].unique(maintain_order=True):
+        part = result.diagnostics.filter(pl.col("rule") == rule).sort("date", "symbol")
+        names = [name for name in part["symbol"].unique(maintain_order=True).to_list() if name]
+        rows.append(
+            {
+                "rule": rule,
+                "severity": part["severity"][0],
+                "count": int(part["count"].sum()),
+                "symbols": ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else ""),
+                "first": str(part["date"][0]),
+                "detail": part["detail"][0],
+            }
+        )
+    rows.sort(key=lambda row: (order.get(row["severity"], 3), row["rule"]))
+    return table(
+        [
+            ("severity", "Severity", "level"),
+            ("rule", "Rule", "text"),
+            ("count", "Count", "count"),
+            ("first", "First", "text"),
+            ("symbols", "Symbols", "wrap"),
+            ("detail", "Meaning", "wrap"),
+        ],
+        rows,
+    )
+
+
+def folds(walk: WalkForward) -> dict[str, Any]:
+    """Return the folds of a walk-forward: dates, chosen parameters, objective in and out of sample."""
+    raise NotImplementedError
+
+
+def cell(value: Any) -> Any:
+    """Return a cell of a Polars frame as a plain value: dates as text, NaN as None."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, np.datetime64):
+        return show(value)
+    return str(value)
