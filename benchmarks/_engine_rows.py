@@ -17,7 +17,9 @@ def demo_backtest() -> list[dict[str, Any]]:
     close = ql.Panel(prices, dates, [f"S{i:02d}" for i in range(20)], frequency=ql.Frequency.daily("24/7"))
     bars = ql.as_bars(close)
     weights = ql.portfolio.long_short(ql.signals.momentum(close), top=0.3, rebalance=21)
-    costs = ql.Costs(commission=ql.PerShare(0.005, minimum=1.0, maximum=0.01), slippage=ql.Bps(5), borrow=ql.Borrow(0.005))
+    costs = ql.Costs(
+        commission=ql.PerShare(0.005, minimum=1.0, maximum=0.01), slippage=ql.Bps(5), borrow=ql.Borrow(0.005)
+    )
 
     def simulate() -> None:
         ql.simulate(weights, bars, costs=costs, fill="next_close").equity  # noqa: B018

@@ -83,5 +83,14 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
 
 def frame_of(findings: list[Finding]) -> pl.DataFrame:
     """Return findings as the diagnostics frame of a result."""
-    schema = {"rule": pl.String, "severity": pl.String, "date": pl.String, "symbol": pl.String, "count": pl.Int64, "detail": pl.String}
-    return pl.DataFrame([(f.rule, f.severity, f.date, f.symbol, f.count, f.detail) for f in findings], schema=schema, orient="row")
+    schema = {
+        "rule": pl.String,
+        "severity": pl.String,
+        "date": pl.String,
+        "symbol": pl.String,
+        "count": pl.Int64,
+        "detail": pl.String,
+    }
+    return pl.DataFrame(
+        [(f.rule, f.severity, f.date, f.symbol, f.count, f.detail) for f in findings], schema=schema, orient="row"
+    )

@@ -109,7 +109,19 @@ def run(close, fill, days, rows, weights, params, bars_out, labels, amounts):
             for i in range(N):
                 present[i] = not np.isnan(close[t, i])
             size_orders(
-                target, mark, present, units, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta
+                target,
+                mark,
+                present,
+                units,
+                equity,
+                slippage,
+                per_share,
+                rate,
+                minimum,
+                max_fraction,
+                max_cash,
+                lot,
+                delta,
             )
             for i in range(N):
                 if not present[i]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 else:
     pl = lazy("polars")
 
+
 def round_trips(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ...]) -> pl.DataFrame:
     """Return one row per round trip, ordered by symbol and entry.
 
@@ -31,18 +32,20 @@ def round_trips(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str,
         return pl.DataFrame(schema=_schema(dates))
     starts = np.flatnonzero(np.r_[True, legs.trip[1:] != legs.trip[:-1]])
     last = np.r_[starts[1:], legs.trip.size] - 1
-    position = _running(legs.shares, starts)
-    side = np.sign(legs.shares[starts])
-    builds = np.sign(legs.shares) == side[legs.trip]
+    # Positions add up in lots: ten times 0.1 shares less one share is not 0.
+    unit = inputs.lot or 1.0
+    position, shares = _running(legs.lots, starts) * unit, legs.lots * unit
+    side = np.sign(shares[starts])
+    builds = np.sign(shares) == side[legs.trip]
     left = position[last]
     closed = left == 0.0
     rows = np.where(np.isnan(inputs.close), 0, np.arange(dates.size)[:, None])
     mark = inputs.close[rows.max(axis=0), np.arange(len(symbols))][legs.asset[starts]]
-    size, value = np.abs(legs.shares), np.abs(legs.shares) * legs.price
+    size, value = np.abs(shares), np.abs(shares) * legs.price
     built, paid = (np.add.reduceat(np.where(builds, x, 0.0), starts) for x in (size, value))
     reduced, received = (np.add.reduceat(np.where(builds, 0.0, x), starts) for x in (size, value))
     open_value = np.where(closed, 0.0, np.abs(left) * mark)
-    pnl = np.add.reduceat(-legs.shares * legs.price - legs.commission, starts) + np.sign(left) * open_value
+    pnl = np.add.reduceat(-shares * legs.price - legs.commission, starts) + np.sign(left) * open_value
     ends = np.where(closed, legs.bar[last], dates.size - 1)
     status = np.where(legs.liquidated[last], "liquidated", np.where(closed, "closed", "open"))
     days = date_series(dates)
@@ -68,7 +71,7 @@ class _Legs(NamedTuple):
 
     asset: np.ndarray
     bar: np.ndarray
-    shares: np.ndarray
+    lots: np.ndarray
     price: np.ndarray
     commission: np.ndarray
     slippage: np.ndarray
@@ -99,7 +102,7 @@ def _legs(inputs: Inputs, run: Run) -> _Legs | None:
     return _Legs(
         asset[source],
         orders.filled[done][source],
-        leg * unit,
+        leg,
         orders.price[done][source],
         orders.commission[done][source] * part,
         orders.slippage[done][source] * part,

@@ -1,12 +1,13 @@
 """Sums that keep what rounding drops: a sum is a pair (high, low) whose exact total is the true sum to about 32 digits.
 
-So a mean does not lose digits to a large offset, the mean of equal values is that value, and, except for an accident of about
-one in 10**13, the order of the terms does not change a bit of the result.
+So a mean does not lose digits to a large offset, the mean of equal values is that value, and, except for an accident of
+about one in 10**13, the order of the terms does not change a bit of the result.
 
-Source: T. Ogita, S. M. Rump, S. Oishi (2005), "Accurate sum and dot product", SIAM Journal on Scientific Computing 26(6),
-DOI 10.1137/030601818 (their TwoSum and Split). Needs a compiler that does not reorder additions: no fastmath.
+Source: T. Ogita, S. M. Rump, S. Oishi (2005), "Accurate sum and dot product", SIAM Journal on Scientific Computing
+26(6), DOI 10.1137/030601818 (their TwoSum and Split). Needs a compiler that does not reorder additions: no fastmath.
 """
 
+# mypy: allow-untyped-defs
 from __future__ import annotations
 
 from quantlab.core._kernel import kernel

@@ -106,7 +106,9 @@ class Proportional:
     maximum: float | None = None
 
     def __post_init__(self) -> None:
-        rate = self.rate.fraction if isinstance(self.rate, Bps) else _number(self.rate, "Proportional rate", "a fraction")
+        rate = (
+            self.rate.fraction if isinstance(self.rate, Bps) else _number(self.rate, "Proportional rate", "a fraction")
+        )
         if rate >= 1:
             raise InputError(
                 f"Proportional rate is a fraction of the trade's value below 1, received {rate:g}.",

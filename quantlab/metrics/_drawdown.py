@@ -7,17 +7,23 @@ negative: -0.25 is a quarter below the peak. Durations count bars that have a re
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
-from quantlab.core import InputError, Panel, PanelLike, as_panel
+from quantlab.core import Panel, PanelLike, as_panel
+from quantlab.core._arguments import integer
 from quantlab.core._door import date_series
+from quantlab.core._lazy import lazy
 from quantlab.core.periods import bars_per_year
 from quantlab.metrics._estimate import Estimate
 from quantlab.metrics._growth import _cagr_points
 from quantlab.metrics._sample import Draft, Returns, Sample, metric, ruined, sample, settle
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = lazy("polars")
 
 # Wealth is a product of T factors with a rounding error near sqrt(T) · 1e-16; a shallower dip than this is that error.
 _SHALLOW = 1e-12
@@ -214,8 +220,7 @@ def drawdown_table(returns: PanelLike, *, top: int = 5) -> pl.DataFrame:
     >>> drawdown_table(Panel([[0.1], [-0.5], [1.5], [-0.1]], days, ["A"])).select("depth", "bars_to_recover").rows()
     [(-0.5, 1), (-0.09999999999999998, None)]
     """
-    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-        raise InputError(f"`top` must be an integer >= 1, received {top!r}.")
+    top = integer(top, name="top", low=1)
     panel = as_panel(returns, name="returns")
     x = sample(panel)
     column = date_series(panel.dates)

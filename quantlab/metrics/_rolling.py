@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
-from quantlab.core import InputError, KindError, Panel, PanelLike, as_panel
+from quantlab.core import Panel, PanelLike, as_panel
 from quantlab.core.periods import bars_per_year
-from quantlab.metrics._moments import _volatility_points
-from quantlab.metrics._sharpe import _sharpe_points
-
-# Windows are laid out as rows of a matrix for the array form of the metric: at most this many numbers at a time (8 MB).
-_NUMBERS = 1_000_000
+from quantlab.core.ts import rolling_mean, rolling_min, rolling_std
+from quantlab.metrics._sample import RESIDUE
 
 
 def rolling_sharpe(returns: PanelLike, window: int, *, periods: float | None = None, risk_free: float = 0.0) -> Panel:
@@ -46,7 +42,8 @@ def rolling_sharpe(returns: PanelLike, window: int, *, periods: float | None = N
     """
     panel = as_panel(returns, name="returns")
     scale = bars_per_year(panel.frequency, periods)
-    return _roll(panel, window, lambda matrix: _sharpe_points(matrix, scale, risk_free=risk_free))
+    mean, spread = _moments(panel, window)
+    return panel._like((mean - risk_free) / spread * math.sqrt(scale))
 
 
 def rolling_volatility(returns: PanelLike, window: int, *, periods: float | None = None) -> Panel:
@@ -77,24 +74,13 @@ def rolling_volatility(returns: PanelLike, window: int, *, periods: float | None
     """
     panel = as_panel(returns, name="returns")
     scale = bars_per_year(panel.frequency, periods)
-    return _roll(panel, window, lambda matrix: _volatility_points(matrix, scale))
+    return panel._like(_moments(panel, window)[1] * math.sqrt(scale))
 
 
-def _roll(panel: Panel, window: int, points: Callable[[np.ndarray], np.ndarray]) -> Panel:
-    if isinstance(window, bool) or not isinstance(window, (int, np.integer)):
-        raise KindError(f"`window` must be an integer, received {type(window).__name__}.")
-    if window < 2:
-        raise InputError(f"`window` must be an integer >= 2, received {window}.")
-    out = np.full(panel.shape, np.nan)
-    step = max(1, math.floor(_NUMBERS / window))
-    for column in range(panel.shape[1]):
-        if len(panel) < window:
-            break
-        values = np.ascontiguousarray(panel.values[:, column], dtype=np.float64)
-        windows = np.lib.stride_tricks.sliding_window_view(values, window)
-        for first in range(0, windows.shape[0], step):
-            block = windows[first : first + step]
-            # A missing value anywhere in the window makes its mean NaN, and the metric with it.
-            with np.errstate(all="ignore"):
-                out[first + window - 1 : first + window - 1 + block.shape[0], column] = points(block)
-    return panel._like(out)
+def _moments(panel: Panel, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each window; NaN where a metric of returns is undefined."""
+    mean = rolling_mean(panel, window=window).values
+    spread = rolling_std(panel, window=window).values
+    with np.errstate(invalid="ignore"):
+        bad = (spread <= RESIDUE * np.maximum(1.0, np.abs(mean))) | (rolling_min(panel, window=window).values <= -1.0)
+    return mean, np.where(bad, np.nan, spread)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import calendar
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from quantlab.core import KindError, Panel, PanelLike, as_panel
+from quantlab.core._lazy import lazy
 from quantlab.core.periods import bars_per_year
 from quantlab.metrics._drawdown import _alive, calmar, max_drawdown, max_drawdown_duration
 from quantlab.metrics._estimate import Estimate
@@ -20,6 +20,11 @@ from quantlab.metrics._odds import hit_rate, profit_factor, sortino
 from quantlab.metrics._sample import Metric, sample
 from quantlab.metrics._sharpe import sharpe
 from quantlab.metrics._tail import conditional_value_at_risk, value_at_risk
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = lazy("polars")
 
 # Every metric of a return series, in the order in which a reader wants them.
 STANDARD: tuple[Metric[Any], ...] = (

@@ -26,7 +26,9 @@ def round_to_lot(shares, lot):
 
 
 @kernel(plain=True)
-def plan(weights, mark, present, units, x, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta):
+def plan(
+    weights, mark, present, units, x, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta
+):
     """Write into ``delta`` the orders (in lots) that bring the book to ``weights`` of equity ``x``; return their cost."""
     unit = 1.0 if lot == 0.0 else lot
     cost = 0.0
@@ -49,7 +51,9 @@ def plan(weights, mark, present, units, x, equity, slippage, per_share, rate, mi
 
 
 @kernel(plain=True)
-def size_orders(weights, mark, present, units, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta):
+def size_orders(
+    weights, mark, present, units, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta
+):
     """Write into ``delta`` the orders (in lots) of one decision; return the equity that the weights were applied to.
 
     ``weights, mark, units, delta`` are (N,) float64, ``present`` (N,) bool: assets that take part. The equity x solves
@@ -62,7 +66,20 @@ def size_orders(weights, mark, present, units, equity, slippage, per_share, rate
     for _ in range(_PASSES):
         planned = x
         cost = plan(
-            weights, mark, present, units, x, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta
+            weights,
+            mark,
+            present,
+            units,
+            x,
+            equity,
+            slippage,
+            per_share,
+            rate,
+            minimum,
+            max_fraction,
+            max_cash,
+            lot,
+            delta,
         )
         lowest = min(lowest, x)
         if x + cost <= equity * (1.0 + _CLOSE) and x > best:
@@ -74,6 +91,19 @@ def size_orders(weights, mark, present, units, equity, slippage, per_share, rate
     final = best if best >= 0.0 else lowest
     if final != planned:
         plan(
-            weights, mark, present, units, final, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta
+            weights,
+            mark,
+            present,
+            units,
+            final,
+            equity,
+            slippage,
+            per_share,
+            rate,
+            minimum,
+            max_fraction,
+            max_cash,
+            lot,
+            delta,
         )
     return final

@@ -21,6 +21,12 @@ from quantlab.report._headline import LABELS, headline
 from quantlab.validation import WalkForward
 
 SCHEMA = "quantlab.tearsheet/1"
+RULES = (
+    "Returns are simple, per bar, net of all costs, and start on the bar after the first decision.",
+    "A decision at the close of a bar is filled on the next bar, never earlier.",
+    "Missing values are dropped and never filled; n counts what was used.",
+    "Losses are negative: drawdowns, value at risk and conditional value at risk.",
+)
 def content(
     result: Result, validation: Sequence[WalkForward | Estimate] = (), *, title: str | None = None, seed: Any = None
 ) -> dict[str, Any]:
@@ -67,6 +73,7 @@ def content(
             {
                 "label": LABELS.get(estimate.name, estimate.name),
                 "estimate": estimate.to_dict(),
+                "how": _how(estimate),
                 "chart": None if chart is None else f"draws-{place}",
             }
         )
@@ -185,9 +192,18 @@ def _walk(walk: WalkForward, number: int, of: int) -> dict[str, Any]:
     return {
         "label": "Walk-forward" if of == 1 else f"Walk-forward {number}",
         "trials": walk.trials,
+        "about": _about(walk),
         "folds": _tables.folds(walk),
         "settings": _flat(walk.settings),
     }
+
+
+def _about(walk: WalkForward) -> str:
+    return f"{walk.folds.height:,} folds."
+
+
+def _how(estimate: Estimate) -> str:
+    return estimate.method
 
 
 def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -198,6 +214,7 @@ def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:
         "conventions": [
             {"label": row["label"], "convention": row["cells"][0]["convention"]} for row in table["rows"] if row["cells"][0]["convention"]
         ],
+        "rules": list(RULES),
         "settings": _flat(settings),
         "versions": {**result.settings["versions"], **{name: version(name) for name in ("jinja2", "plotly")}},
     }

@@ -41,6 +41,9 @@ def _number(value: float, unit: str) -> str:
     if unit.startswith("fraction"):
         percent = 100.0 * value
         return f"{_small(percent):,.{_places(percent)}f}{THIN}%"
+    if unit == "cell":
+        # A month in a narrow cell: percent with one decimal, the sign said in the caption.
+        return f"{_small(round(100.0 * value, 1)):.1f}"
     if unit == "currency":
         return f"{_small(value):,.0f}" if abs(value) >= 1000 else f"{_small(value):,.2f}"
     if unit in ("bars", "count", "days"):

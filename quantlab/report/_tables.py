@@ -30,11 +30,13 @@ def table(columns: list[tuple[str, str, str]], rows: list[dict[str, Any]]) -> di
 
 def monthly(returns: Panel) -> dict[str, Any]:
     """Return compounded returns per calendar month and year, newest year first; a month without any return is None."""
+    frame = metrics.monthly_returns(returns)
     years = [
         {"year": str(year), "months": [cell(value) for value in months], "total": cell(total)}
-        for year, *months, total in metrics.monthly_returns(returns).rows()
+        for year, *months, total in frame.rows()
     ]
-    return {"unit": "fraction", "years": years[::-1]}
+    names = [name for name in frame.columns if name not in ("year", "total")]
+    return {"unit": "fraction", "names": names, "years": years[::-1]}
 
 
 def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
@@ -143,6 +145,12 @@ def diagnostics(result: Result) -> dict[str, Any]:
 def folds(walk: WalkForward) -> dict[str, Any]:
     """Return the folds of a walk-forward: dates, chosen parameters, objective in and out of sample."""
     raise NotImplementedError
+
+
+def folds(walk: WalkForward) -> dict[str, Any]:
+    """Return the folds of a walk-forward: dates, chosen parameters, objective in and out of sample."""
+    rows = [{key: cell(value) for key, value in row.items()} for row in walk.folds.rows(named=True)]
+    return table([(name, name, "text") for name in walk.folds.columns], rows)
 
 
 def cell(value: Any) -> Any:

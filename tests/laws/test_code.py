@@ -100,8 +100,9 @@ def clocks(module):
         elif isinstance(node, ast.ImportFrom) and node.module == "time":
             if any(f"time.{alias.name}" in CLOCKS for alias in node.names):
                 yield node, "imports a clock; results depend on inputs and seed alone"
-        elif isinstance(node, ast.Call) and dotted(node.func).endswith("datetime64"):
-            if {"now", "today"} & {getattr(argument, "value", None) for argument in node.args}:
+        if isinstance(node, ast.Call) and dotted(node.func).endswith("datetime64"):
+            words = {getattr(argument, "value", None) for argument in node.args}
+            if words & {"now", "today"}:
                 yield node, "reads the clock; results depend on inputs and seed alone"
 
 

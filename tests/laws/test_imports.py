@@ -34,6 +34,7 @@ EVERYWHERE = {"numpy", "polars"}
 HOMES = {
     "exchange_calendars": ("quantlab.core.periods", "quantlab.data"),
     "jinja2": ("quantlab.report", "quantlab.live"),
+    "markupsafe": ("quantlab.report",),
     "numba": ("quantlab.core._kernel",),
     "plotly": ("quantlab.report", "quantlab.backtest._plot", "quantlab.live"),
     "pyarrow": ("quantlab.data",),
@@ -121,10 +122,16 @@ def room_violations(module):
 
 
 def libraries(module):
-    """Yield (node, library, whether at the top level) of every import from outside Python and the package."""
+    """Yield (node, library, whether at the top level) of every import from outside that is ever executed."""
+    never = {
+        id(inner)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for inner in ast.walk(node)
+    }
     for node, name, top in imports(module):
         library = name.partition(".")[0]
-        if library not in sys.stdlib_module_names and library != "quantlab":
+        if library not in sys.stdlib_module_names and library != "quantlab" and id(node) not in never:
             yield node, library, top
 
 

@@ -44,7 +44,7 @@ def test_importing_quantlab_loads_next_to_nothing(root):
 
 
 def test_the_probe_sees_what_is_loaded(root):
-    assert {"quantlab", "numpy", "polars"} <= loaded_by("import quantlab; quantlab.Panel", root)
+    assert {"quantlab", "numpy"} <= loaded_by("import quantlab; quantlab.Panel", root)
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -95,7 +95,7 @@ def test_wilson_interval(hits, n, low, high):
 
 
 def test_annualization_of_business_days():
-    # A known case: 365 days say .926 where 252 sessions say .769 (first bar counted as zero return) and .771 (not counted).
+    # A known case: 365 days say .926 where 252 sessions say .769 (first bar a zero return) and .771 (not counted).
     prices = 100 * np.exp(np.cumsum(np.random.default_rng(0).normal(0.0005, 0.01, 252)))
     returns = prices[1:] / prices[:-1] - 1
     panel = Panel(returns[:, None], np.datetime64("2024-01-01") + np.arange(251), ["A"], frequency=Frequency(252))

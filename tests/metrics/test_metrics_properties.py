@@ -130,8 +130,8 @@ def coverage(metric, truth, draw, reps=1500, n=250, **options):
     return hits / reps
 
 
-# Tolerance: four standard errors of a coverage near 95 % from 1,500 samples (0.56 % each) is 2.3 %; the asymptotic forms are
-# given one more point at n = 250.
+# Tolerance: four standard errors of a coverage near 95 % from 1,500 samples (0.56 % each) is 2.3 %; the asymptotic
+# forms are given one more point at n = 250.
 @pytest.mark.parametrize(
     ("metric", "truth", "draw", "options"),
     [

@@ -1,16 +1,19 @@
 """Operations along time: each column by itself, row t from rows up to and including t.
 
-``_rolling`` holds sums, means, deviations and extremes of a trailing window, ``_trend`` where its newest value stands in it and
-how steeply it climbs, ``_ewm`` exponentially fading weights, ``_change`` the change over a lag. Each checks its arguments, calls
-one compiled function of ``_rolling_kernels`` or ``_ewm_kernels``, and wraps the result with the labels of its input.
+``_rolling`` holds sums, means, deviations and extremes of a trailing window, ``_trend`` where its newest value stands
+in it and how steeply it climbs, ``_ewm`` exponentially fading weights, ``_change`` the change over a lag. Each checks
+its arguments, calls one compiled function of ``_rolling_kernels`` or ``_ewm_kernels``, and wraps the result with the
+labels of its input.
 
 Rules that hold for all:
 
-* **Missing.** NaN is missing and never filled. A window of ``window`` bars gives a result when at least ``min_periods`` of its
-  values are present (by default all of them), also where its newest value is missing; `rolling_rank` needs that one too.
-* **Infinite.** An infinite value is present. What it does to a window (infinity, or NaN) ends when it leaves the window.
-* **Nothing lingers.** No running value has anything subtracted: a result has the digits of a fresh computation of its window,
-  whatever came before it and however large the level on which the data move.
+* **Missing.** NaN is missing and never filled. A window of ``window`` bars gives a result when at least ``min_periods``
+  of its values are present (by default all of them), also where its newest value is missing; `rolling_rank` needs that
+  one too.
+* **Infinite.** An infinite value is present. What it does to a window (infinity, or NaN) ends when it leaves the
+  window.
+* **Nothing lingers.** No running value has anything subtracted: a result has the digits of a fresh computation of its
+  window, whatever came before it and however large the level on which the data move.
 * **Same bits.** A row's result is the same for data that end earlier, and for any number or order of columns.
 """
 

@@ -21,8 +21,8 @@ def pct_change(data: PanelLike, *, lag: int = 1) -> Panel:
     Returns
     -------
     Panel (T, N), fraction
-        NaN in the first ``lag`` rows, where either value is missing or infinite, and where the earlier one is zero. Nothing
-        is filled: after a missing bar the next two changes over one bar are missing.
+        NaN in the first ``lag`` rows, where either value is missing or infinite, and where the earlier one is zero.
+        Nothing is filled: after a missing bar the next two changes over one bar are missing.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Mean and standard deviation with exponentially fading weights; row t uses all rows up to t.
 
-A value k bars old weighs decay**k, relative to the sum of the weights of the present values (pandas calls this ``adjust=True``).
-Age is counted in bars, missing ones included (``ignore_na=False``). The decay is declared by its half-life or its span.
+A value k bars old weighs decay**k, relative to the sum of the weights of the present values (pandas calls this
+``adjust=True``). Age is counted in bars, missing ones included (``ignore_na=False``). The decay is declared by its
+half-life or its span.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def ewm_mean(
     Returns
     -------
     Panel (T, N), unit of the data
-        NaN before ``min_periods`` values have come. Where the value is missing, the mean of the earlier ones. An infinite value
-        (or one beyond 1e150) would weigh on all later rows: its own row is NaN, and later rows do without it.
+        NaN before ``min_periods`` values have come. Where the value is missing, the mean of the earlier ones. An
+        infinite value (or one beyond 1e150) would weigh on all later rows: its own row is NaN, and later rows do
+        without it.
 
     Raises
     ------
@@ -65,8 +67,8 @@ def ewm_std(
 ) -> Panel:
     """Return the exponentially weighted standard deviation of the values up to each bar, corrected for bias.
 
-    sqrt(sum w (x - mean)**2 / (v - sum w**2 / v)), with the weights w of :func:`ewm_mean` and v their sum; for equal weights
-    that is the sample standard deviation.
+    sqrt(sum w (x - mean)**2 / (v - sum w**2 / v)), with the weights w of :func:`ewm_mean` and v their sum; for equal
+    weights that is the sample standard deviation.
 
     Parameters
     ----------
@@ -81,8 +83,9 @@ def ewm_std(
     Returns
     -------
     Panel (T, N), unit of the data
-        NaN before ``min_periods`` or 2 values have come. Where the value is missing, the deviation of the earlier ones. An infinite
-        value (or one beyond 1e150) would weigh on all later rows: its own row is NaN, and later rows do without it.
+        NaN before ``min_periods`` or 2 values have come. Where the value is missing, the deviation of the earlier ones.
+        An infinite value (or one beyond 1e150) would weigh on all later rows: its own row is NaN, and later rows do
+        without it.
 
     Raises
     ------

@@ -1,9 +1,11 @@
 """Exponentially weighted mean and standard deviation of every column, in one walk forward.
 
-Each update adds to what is there; no term is ever taken out again, and sums of squares are sums of terms >= 0 (after D. H. D. West
-(1979), "Updating mean and variance estimates", Communications of the ACM 22(9), DOI 10.1145/359146.359153, with decaying weights).
+Each update adds to what is there; no term is ever taken out again, and sums of squares are sums of terms >= 0 (after D.
+H. D. West (1979), "Updating mean and variance estimates", Communications of the ACM 22(9), DOI 10.1145/359146.359153,
+with decaying weights).
 """
 
+# mypy: allow-untyped-defs
 from __future__ import annotations
 
 import numpy as np
@@ -18,10 +20,10 @@ _LARGEST = 1e150  # beyond this a square is no float64
 def ewm(x, decay, least, deviation):
     """Exponentially weighted mean of each column up to each row, or its unbiased standard deviation.
 
-    A value k rows old weighs decay**k. State per column: the mean as an unevaluated sum ``high + low``, the sum of weights ``w``, the
-    weighted sum of squares about the mean ``squares``, twice the sum of the products of all pairs of weights ``pairs`` (so
-    that variance = squares * w / pairs, without the cancellation of w**2 - sum of squared weights), the decay ``fade`` since the
-    last present value, and the number ``n`` of present values.
+    A value k rows old weighs decay**k. State per column: the mean as an unevaluated sum ``high + low``, the sum of
+    weights ``w``, the weighted sum of squares about the mean ``squares``, twice the sum of the products of all pairs of
+    weights ``pairs`` (so that variance = squares * w / pairs, without the cancellation of w**2 - sum of squared
+    weights), the decay ``fade`` since the last present value, and the number ``n`` of present values.
     """
     rows, columns = x.shape
     out = np.empty((rows, columns))

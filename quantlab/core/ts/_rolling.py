@@ -101,8 +101,8 @@ def rolling_std(data: PanelLike, *, window: int, min_periods: int | None = None)
     Returns
     -------
     Panel (T, N), unit of the data
-        NaN where fewer than ``min_periods`` or 2 values are present, and where a window holds an infinite value or its squares
-        exceed float64. A window of equal values gives exactly 0.
+        NaN where fewer than ``min_periods`` or 2 values are present, and where a window holds an infinite value or its
+        squares exceed float64. A window of equal values gives exactly 0.
 
     Raises
     ------
@@ -113,8 +113,8 @@ def rolling_std(data: PanelLike, *, window: int, min_periods: int | None = None)
 
     References
     ----------
-    T. F. Chan, G. H. Golub, R. J. LeVeque (1983), "Algorithms for computing the sample variance", The American Statistician 37,
-    DOI 10.1080/00031305.1983.10483115: how the two halves of a window are joined.
+    T. F. Chan, G. H. Golub, R. J. LeVeque (1983), "Algorithms for computing the sample variance", The American
+    Statistician 37, DOI 10.1080/00031305.1983.10483115: how the two halves of a window are joined.
 
     Examples
     --------

@@ -1,17 +1,19 @@
 """Rolling statistics of every column, without ever subtracting what left the window.
 
-Rows are cut into blocks of ``window`` rows, counted from row 0. A window that ends in one block is the tail of the block before
-plus the head of this one. Tails are accumulated backwards once per block, heads forwards row by row, so each element is touched
-three times whatever the window is. Nothing is ever taken out of a running value: a spike or an infinity is forgotten
-exactly when it leaves the window. A row's result depends on the rows of its window and on its row number alone, hence equal
-bits for data that end earlier, and for any number or order of columns.
+Rows are cut into blocks of ``window`` rows, counted from row 0. A window that ends in one block is the tail of the
+block before plus the head of this one. Tails are accumulated backwards once per block, heads forwards row by row, so
+each element is touched three times whatever the window is. Nothing is ever taken out of a running value: a spike or an
+infinity is forgotten exactly when it leaves the window. A row's result depends on the rows of its window and on its row
+number alone, hence equal bits for data that end earlier, and for any number or order of columns.
 
 Blocks after M. van Herk (1992), Pattern Recognition Letters 13(7), DOI 10.1016/0167-8655(92)90069-C, there for minima.
 
-``x`` is (T, N) float64; a value that is not NaN counts as present, an infinite one included; ``least`` is the smallest number of
-present values that gives a result. Columns go in strips of 64, so that the tails of a strip stay in the processor's cache.
+``x`` is (T, N) float64; a value that is not NaN counts as present, an infinite one included; ``least`` is the smallest
+number of present values that gives a result. Columns go in strips of 64, so that the tails of a strip stay in the
+processor's cache.
 """
 
+# mypy: allow-untyped-defs
 from __future__ import annotations
 
 import numpy as np
@@ -70,9 +72,10 @@ def rolling_sums(x, window, least, mean):
 def rolling_deviations(x, window, least):
     """Sample standard deviation (n - 1) of each window; NaN where it is not a finite number.
 
-    Head and tail each hold sums of d = x - anchor and of d**2, where the anchor is the head's first or the tail's last present
-    value: it lies in the window, so a large offset cancels exactly and an outlier in another window cannot spoil the digits.
-    The two halves join by Chan, Golub, LeVeque (1983), DOI 10.1080/00031305.1983.10483115: a sum of terms >= 0.
+    Head and tail each hold sums of d = x - anchor and of d**2, where the anchor is the head's first or the tail's last
+    present value: it lies in the window, so a large offset cancels exactly and an outlier in another window cannot
+    spoil the digits. The two halves join by Chan, Golub, LeVeque (1983), DOI 10.1080/00031305.1983.10483115: a sum of
+    terms >= 0.
     """
     rows, columns = x.shape
     out = np.empty((rows, columns))
@@ -109,7 +112,6 @@ def rolling_deviations(x, window, least):
                     result[j] = deviation if finite and count >= least and count > 1.0 else np.nan
             if stop < rows:
                 tail_anchor[:], sum_1[:], sum_2[:], n[:] = 0.0, 0.0, 0.0, 0.0
-                # Row ``start`` is in no tail, but an anchor is needed even if all later rows are missing: it is then unused.
                 for t in range(stop - 1, start, -1):
                     now = x[t, left : left + width]
                     new_1, new_2, new_n = tail_1[t - start], tail_2[t - start], tail_n[t - start]
@@ -164,8 +166,8 @@ def rolling_extremes(x, window, least, sign):
 def rolling_slopes(x, window, least):
     """Least-squares slope per row of each window on its row numbers, over the present values; NaN where not finite.
 
-    Rows are numbered from the start of the current block (tails get negative numbers), so their sums are exact whole numbers; values
-    are taken relative to an anchor in the window, as in ``rolling_deviations``.
+    Rows are numbered from the start of the current block (tails get negative numbers), so their sums are exact whole
+    numbers; values are taken relative to an anchor in the window, as in ``rolling_deviations``.
     """
     rows, columns = x.shape
     out = np.empty((rows, columns))

@@ -1,4 +1,4 @@
-"""Where the newest value stands in its window, and how steeply the window climbs; row t uses rows t - window + 1 to t."""
+"""Where the newest value stands in its window, and how steeply that climbs; row t uses rows t - window + 1 to t."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from quantlab.core.ts import _rolling_kernels as kernels
 def rolling_rank(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the rank of the newest value among the present values of its window, as a fraction.
 
-    (number below it + (number equal to it, itself included, + 1) / 2) / number present: 1 is the highest, equal values share
-    the mean of their ranks.
+    (number below it + (number equal to it, itself included, + 1) / 2) / number present: 1 is the highest, equal values
+    share the mean of their ranks.
 
     Parameters
     ----------

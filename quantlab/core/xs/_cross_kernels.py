@@ -1,5 +1,6 @@
 """Statistics across the symbols of each date, over those that are present (not NaN)."""
 
+# mypy: allow-untyped-defs
 from __future__ import annotations
 
 import numpy as np
@@ -21,7 +22,7 @@ def average_ranks(x, order, out):
         first = 0
         while first < columns:
             value = x[t, order[t, first]]
-            if not value == value:
+            if value != value:
                 break
             after = first + 1
             while after < columns and x[t, order[t, after]] == value:
@@ -119,10 +120,11 @@ def weighted_norm(w, vector):
 def residuals(y, exposures, weights, out):
     """Write into ``out`` what a weighted regression of each row of ``y`` on a constant and the exposures leaves.
 
-    ``y, weights, out`` (T, N), ``exposures`` (K, T, N). A symbol takes part where all are present and its weight is positive; others
-    are NaN. Gram-Schmidt with a second pass; a column of which less than 1e-12 is left is a combination of earlier ones and
-    is passed over, which leaves the residual as it is. A row is NaN throughout when symbols are no more than
-    independent columns, or a value is infinite. A residual of less than 1e-12 of ``y`` is rounding, and is zero.
+    ``y, weights, out`` (T, N), ``exposures`` (K, T, N). A symbol takes part where all are present and its weight is
+    positive; others are NaN. Gram-Schmidt with a second pass; a column of which less than 1e-12 is left is a
+    combination of earlier ones and is passed over, which leaves the residual as it is. A row is NaN throughout when
+    symbols are no more than independent columns, or a value is infinite. A residual of less than 1e-12 of ``y`` is
+    rounding, and is zero.
     """
     count, rows, columns = exposures.shape
     basis_store, rest_store, w_store = np.empty((count + 1, columns)), np.empty(columns), np.empty(columns)

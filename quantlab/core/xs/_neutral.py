@@ -28,8 +28,8 @@ def demean(data: PanelLike, *, groups: PanelLike | Mapping[str, str | None] | No
     Returns
     -------
     Panel (T, N), unit of the data
-        NaN where the value is missing, where the symbol has no group, and throughout a group that holds an infinite value. A group of
-        one gives 0.
+        NaN where the value is missing, where the symbol has no group, and throughout a group that holds an infinite
+        value. A group of one gives 0.
 
     Raises
     ------
@@ -68,17 +68,18 @@ def neutralize(
     ----------
     data : PanelLike (T, N)
     exposures : PanelLike (T, N), or a sequence or mapping of them
-        Bool ones (sector dummies) count 1 and 0. They need not be independent: one that is, on a date, a combination of the constant
-        and of earlier ones (less than 1e-12 of it is left) is passed over on that date, which does not change the residual.
+        Bool ones (sector dummies) count 1 and 0. They need not be independent: one that is, on a date, a combination of
+        the constant and of earlier ones (less than 1e-12 of it is left) is passed over on that date, which does not
+        change the residual.
     weights : PanelLike (T, N), >= 0, optional
         Regression weights, such as market capitalisation or its root; by default all equal.
 
     Returns
     -------
     Panel (T, N), unit of the data
-        NaN where the value, an exposure or the weight is missing or the weight is zero; the fit uses the other symbols. The whole date
-        is NaN where these are no more than the independent columns (the fit would be perfect and say nothing), or one
-        value is infinite. Where the exposures explain everything but rounding, 0.
+        NaN where the value, an exposure or the weight is missing or the weight is zero; the fit uses the other symbols.
+        The whole date is NaN where these are no more than the independent columns (the fit would be perfect and say
+        nothing), or one value is infinite. Where the exposures explain everything but rounding, 0.
 
     Raises
     ------

@@ -49,8 +49,8 @@ def rank(data: PanelLike, *, pct: bool = False) -> Panel:
 def quantile_buckets(data: PanelLike, *, buckets: int) -> Panel:
     """Return the number of the quantile bucket of each symbol on its date, 1 for the lowest values.
 
-    floor((rank - 1/2) / n * buckets) + 1 with the ranks of :func:`rank` among n present symbols. Bucket sizes differ by at most
-    one when no values are equal; equal values share a bucket, so that with many of them buckets may be empty.
+    floor((rank - 1/2) / n * buckets) + 1 with the ranks of :func:`rank` among n present symbols. Bucket sizes differ by
+    at most one when no values are equal; equal values share a bucket, so that with many of them buckets may be empty.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ def zscore(data: PanelLike) -> Panel:
     Returns
     -------
     Panel (T, N), standard deviations
-        NaN where the value is missing; the whole date is NaN where the z-score is undefined: fewer than two present symbols, all
-        equal, or one infinite.
+        NaN where the value is missing; the whole date is NaN where the z-score is undefined: fewer than two present
+        symbols, all equal, or one infinite.
 
     Examples
     --------
@@ -43,8 +43,9 @@ def zscore(data: PanelLike) -> Panel:
 def winsorize(data: PanelLike, *, lower: float = 0.01, upper: float = 0.99) -> Panel:
     """Return the values with those beyond two quantiles of their date moved to these quantiles.
 
-    Of n present values the floor(lower * n) lowest become the lowest remaining one, and the floor((1 - upper) * n) highest
-    the highest remaining one. So the limits are values of that date, and a small cross-section is left as it is.
+    Of n present values the floor(lower * n) lowest become the lowest remaining one, and the floor((1 - upper) * n)
+    highest the highest remaining one. So the limits are values of that date, and a small cross-section is left as it
+    is.
 
     Parameters
     ----------

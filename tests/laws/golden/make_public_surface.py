@@ -1,4 +1,4 @@
-"""Write the list of every public name of quantlab with its signature: ``python tests/laws/golden/make_public_surface.py``.
+"""Write every public name of quantlab with its signature: ``python tests/laws/golden/make_public_surface.py``.
 
 The list is committed. A test compares it with the package, so that a public name or parameter changes only on purpose.
 """
