@@ -81,7 +81,7 @@ def first_backtest() -> list[dict[str, Any]]:
     return [
         row(
             "fresh process to first backtest", ours, reference, aim="peer / ours >= 8", met=reference >= 8 * ours,
-            unit="s", ratio=reference / ours, note="kernels cached on both sides; 2,520 x 100 monthly momentum, vectorbt 1.2",
+            unit="s", ratio=reference / ours, note="kernels cached on both sides; 2,520 x 100 momentum, vectorbt 1.2",
         )
     ]  # fmt: skip
 

@@ -1,8 +1,9 @@
 """quantlab: vectorised quant research, honest backtests, validation and tearsheets.
 
-The way data take: ``data`` (Parquet store to Bars) -> ``signals`` (Bars to scores) -> ``portfolio`` (scores to weights) ->
-``backtest`` (weights to a Result, with ``execution``'s costs) -> ``metrics`` and ``validation`` (numbers with their uncertainty)
--> ``report`` (one offline HTML file). ``core`` holds the types, ``ts`` and ``xs`` the whole-array operations.
+The way data take: ``data`` (Parquet store to Bars) -> ``signals`` (Bars to scores) -> ``portfolio`` (scores to
+weights) -> ``backtest`` (weights to a Result, with ``execution``'s costs) -> ``metrics`` and ``validation`` (numbers
+with their uncertainty) -> ``report`` (one offline HTML file). ``core`` holds the types, ``ts`` and ``xs`` the
+whole-array operations.
 
 Importing this package loads nothing: every name below is fetched from its room when it is first used.
 """
@@ -50,7 +51,39 @@ _ROOMS = {
     "xs": "quantlab.core.xs",
 }
 
-__all__ = sorted([*_HOME, *_ROOMS, "__version__"])  # noqa: PLE0605
+__all__ = [
+    "Account",
+    "Bars",
+    "Borrow",
+    "Bps",
+    "Costs",
+    "Frequency",
+    "Panel",
+    "PerShare",
+    "Proportional",
+    "QuantlabError",
+    "Store",
+    "__version__",
+    "align",
+    "as_bars",
+    "as_panel",
+    "backtest",
+    "bootstrap",
+    "core",
+    "data",
+    "execution",
+    "metrics",
+    "portfolio",
+    "report",
+    "signals",
+    "simulate",
+    "tearsheet",
+    "testing",
+    "ts",
+    "validation",
+    "walk_forward",
+    "xs",
+]
 
 if TYPE_CHECKING:
     from quantlab import backtest, core, data, execution, metrics, portfolio, report, signals, testing, validation

@@ -24,6 +24,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if wanted is None:
         return
     slow = sorted((item for item in items if item.get_closest_marker("slow")), key=lambda item: item.nodeid)
-    chosen = set(random.Random(config.getoption("--slow-seed")).sample(slow, min(wanted, len(slow))))  # noqa: S311
+    chosen = set(random.Random(config.getoption("--slow-seed")).sample(slow, min(wanted, len(slow))))
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]

@@ -1,15 +1,17 @@
 """Nothing is hidden: what a run skipped, replaced or could not fill, as rows of one table.
 
-| rule            | severity | meaning                                                                                      |
-|-----------------|----------|----------------------------------------------------------------------------------------------|
-| empty_decision  | info     | weight rows that are NaN throughout: no decision was taken                                   |
-| no_next_bar     | info     | orders decided on the last bar, which nothing can fill                                       |
-| unlisted        | warning  | weights on a symbol before its first price, left in cash (``unlisted="cash"``)               |
-| skipped         | warning  | a symbol without a close on the decision bar: no order was sized, the position stayed        |
-| missing_price   | warning  | an order that met no price on the bar of its fill and was dropped                            |
-| stale_mark      | warning  | bars on which a held position was valued at an older close                                   |
-| debit           | warning  | bars on which cash was below zero: a loan that this version does not charge interest for     |
-| ruin            | error    | equity reached zero or less: positions were closed at the mark, nothing was traded any more  |
+=============== ======== ==============================================================================
+rule            severity meaning
+=============== ======== ==============================================================================
+empty_decision  info     weight rows that are NaN throughout: no decision was taken
+no_next_bar     info     orders decided on the last bar, which nothing can fill
+unlisted        warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)
+skipped         warning  no close on the decision bar: no order was sized, the position stayed
+missing_price   warning  an order that met no price on the bar of its fill and was dropped
+stale_mark      warning  bars on which a held position was valued at an older close
+debit           warning  bars with cash below zero: a loan that this version charges no interest for
+ruin            error    equity at zero or less: closed at the mark, nothing was traded any more
+=============== ======== ==============================================================================
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row of the diagnostics: rule, severity, first date, symbol ("" for the book), how often, and what it means."""
+    """One row of the diagnostics: rule, severity, first date, symbol ("" for the book), how often, and what it
+    means.
+    """
 
     rule: str
     severity: str
@@ -70,7 +74,8 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
         detail = "a held position was valued at its last close"
         found.append(Finding("stale_mark", "warning", show(dates[bars[0]]), symbols[asset], bars.size, detail))
     alive = slice(None) if run.ruined < 0 else slice(0, run.ruined)
-    debit = np.flatnonzero(run.cash[alive] < 0)
+    # A billionth of the equity is rounding, not a loan.
+    debit = np.flatnonzero(run.cash[alive] < -1e-9 * run.equity[alive])
     if debit.size:
         low = debit[np.argmin(run.cash[alive][debit])]
         detail = f"cash below zero, lowest {run.cash[low]:,.2f} on {show(dates[low])}; no interest is charged"

@@ -1,7 +1,8 @@
+# mypy: allow-untyped-defs
 """The fused engine: one pass over the bars with cash, positions and orders in a few arrays.
 
-It follows the order of events that ``_reference`` spells out in plain Python; hypothesis holds the two together. Columns come in
-canonical order (symbols sorted by name), so that sums do not depend on the caller's column order.
+It follows the order of events that ``_reference`` spells out in plain Python; hypothesis holds the two together.
+Columns come in canonical order (symbols sorted by name), so that sums do not depend on the caller's column order.
 """
 
 from __future__ import annotations

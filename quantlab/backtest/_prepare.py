@@ -1,4 +1,6 @@
-"""From what a user passes to the plain arrays of a run: every check on weights and bars stands here, before anything is computed."""
+"""From what a user passes to the plain arrays of a run: every check on weights and bars stands here, before anything
+is computed.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +146,7 @@ def _listed(target: Panel, rows: np.ndarray, bars: Bars, policy: str) -> tuple[P
             hint='mask the score with `bars.member`, or pass `unlisted="cash"` to leave that weight in cash.',
         )
     findings = []
-    for column in np.unique(columns):
+    for column in sorted(np.unique(columns), key=lambda column: target.symbols[column]):
         dates = target.dates[at[columns == column]]
         detail = "no price yet: the weight stays in cash"
         findings.append(Finding("unlisted", "warning", show(dates[0]), target.symbols[column], dates.size, detail))

@@ -56,7 +56,7 @@ class Result:
     fill: str
     unlisted: str
 
-    # Money --------------------------------------------------------------------------------------------------------------
+    # Money
 
     @property
     def initial(self) -> float:
@@ -113,7 +113,7 @@ class Result:
             ]
         )
 
-    # Holdings -----------------------------------------------------------------------------------------------------------
+    # Holdings
 
     @cached_property
     def positions(self) -> Panel:
@@ -142,7 +142,7 @@ class Result:
         value = np.abs(orders.shares[done]) * orders.price[done]
         return self._column(np.bincount(orders.filled[done], weights=value, minlength=self.bars.shape[0]), "traded")
 
-    # Tables -------------------------------------------------------------------------------------------------------------
+    # Tables
 
     @cached_property
     def orders(self) -> pl.DataFrame:
@@ -166,7 +166,9 @@ class Result:
 
     @cached_property
     def trades(self) -> pl.DataFrame:
-        """One row per round trip, flat to flat: symbol, side, entry, exit, bars, shares, prices, pnl and costs, status."""
+        """One row per round trip, flat to flat: symbol, side, entry, exit, bars, shares, prices, pnl and costs,
+        status.
+        """
         return round_trips(self._prepared.inputs, self._run, self.bars.dates, self._canonical)
 
     @cached_property
@@ -263,7 +265,7 @@ class Result:
             f"{int((self._run.orders.status == Status.FILLED).sum())} fills, {len(self._findings)} diagnostics"
         )
 
-    # Inside -------------------------------------------------------------------------------------------------------------
+    # Inside
 
     @cached_property
     def _canonical(self) -> tuple[str, ...]:
@@ -271,14 +273,20 @@ class Result:
 
     @cached_property
     def _units(self) -> np.ndarray:
-        """(T, N) positions after each bar in lots (shares when fractional), canonical columns, added up as the engine did."""
+        """(T, N) positions after each bar in lots (shares when fractional), canonical columns, added up as the engine
+        did.
+        """
         inputs, orders = self._prepared.inputs, self._run.orders
         done = orders.filled >= 0
         unit = inputs.lot or 1.0
         lots = orders.shares[done] / unit
         moves = np.zeros(inputs.close.shape)
         np.add.at(moves, (orders.filled[done], orders.asset[done]), np.round(lots) if inputs.lot else lots)
-        return np.cumsum(moves, axis=0)
+        units = np.cumsum(moves, axis=0)
+        if self._run.ruined >= 0:
+            # A fill and a liquidation on one bar went into one sum, which may miss zero by a bit.
+            units[self._run.ruined :] = 0.0
+        return units
 
     @cached_property
     def _fractions(self) -> np.ndarray:

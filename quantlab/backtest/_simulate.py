@@ -27,15 +27,15 @@ def simulate(
 ) -> Result:
     """Return the Result of holding target weights: orders, costs, cash, positions and equity at every bar.
 
-    A decision at the close of bar t is sized from the equity and the closes of bar t, with the trades' own costs inside, and
-    filled at the open or the close of bar t + 1. Between decisions the book drifts. The full order of events stands in
-    :func:`quantlab.backtest.reference`.
+    A decision at the close of bar t is sized from the equity and the closes of bar t, with the trades' own costs
+    inside, and filled at the open or the close of bar t + 1. Between decisions the book drifts. The full order of
+    events stands in :func:`quantlab.backtest.reference`.
 
     Parameters
     ----------
     weights : PanelLike (R, N), signed fraction of equity
-        Decision rows only: dates among the bars' dates, symbols equal to the bars'. A row that is NaN throughout takes no
-        decision.
+        Decision rows only: dates among the bars' dates, symbols equal to the bars'. A row that is NaN throughout
+        takes no decision.
     bars : Bars (T, N)
     costs : Costs, optional
         Free trading when left out.
@@ -44,7 +44,8 @@ def simulate(
     fill : "next_open" | "next_close"
         Where on the bar after the decision orders are filled.
     unlisted : "raise" | "cash"
-        What to do with a weight on a symbol before its first price: refuse it, or leave it in cash with a diagnostics row.
+        What to do with a weight on a symbol before its first price: refuse it, or leave it in cash with a diagnostics
+        row.
     strict : bool
         Raise instead of returning a result whose diagnostics hold a warning or an error.
 
@@ -55,8 +56,8 @@ def simulate(
     Raises
     ------
     DataError
-        For a weight that is NaN on a decision row, infinite, or before the symbol's first price; with ``strict``, for the
-        first diagnostics row.
+        For a weight that is NaN on a decision row, infinite, or before the symbol's first price; with ``strict``, for
+        the first diagnostics row.
     LabelError
         When weights and bars differ in symbols or a decision falls on no bar.
     InputError
@@ -64,8 +65,9 @@ def simulate(
 
     Notes
     -----
-    A missing close keeps the last mark; a missing fill price drops the order; both are listed in ``result.diagnostics``. This
-    version has no margin, dividends, splits or delisting returns: use prices that are adjusted for them.
+    A missing close keeps the last mark; a missing fill price drops the order; both are listed in
+    ``result.diagnostics``. This version has no margin, dividends, splits or delisting returns: use prices that are
+    adjusted for them.
 
     Examples
     --------
@@ -89,14 +91,16 @@ def reference(
     unlisted: str = "raise",
     strict: bool = False,
 ) -> Result:
-    """Return what :func:`simulate` returns, computed by the plain-Python engine: slow, short, and the judge of the fast one.
+    """Return what :func:`simulate` returns, computed by the plain-Python engine: slow, short, and the judge of the
+    fast one.
 
     The order of events at bar t:
 
-    1. Financing: shorts held over night pay the borrow fee on their previous mark for the calendar days since the last bar.
+    1. Financing: shorts held over night pay the borrow fee on their previous mark for the calendar days since the
+       last bar.
     2. Fills: orders decided at t - 1, at the open or close of t, worse by the slippage, plus commission.
-    3. Mark at the close; a missing close keeps the last mark. Equity of zero or less is ruin: everything is closed at the
-       mark, and the book stops.
+    3. Mark at the close; a missing close keeps the last mark. Equity of zero or less is ruin: everything is closed at
+       the mark, and the book stops.
     4. Decision: target weights become share deltas, all sized from one equity, costs inside.
 
     Parameters, returns and errors are those of :func:`simulate`.
@@ -137,8 +141,12 @@ def kernel_run(inputs: Inputs) -> Run:
         inputs.close, inputs.fill_price, inputs.days, inputs.rows, inputs.weights, params, bars_out, labels, amounts
     )
     whole, money = labels[:count].T.copy(), amounts[:count].T.copy()
-    orders = Orders(whole[0], whole[1], whole[2], *money, status=whole[3])
-    return Run(*bars_out, ruined=int(ruined), orders=orders)
+    shares, decision_price, reference_price, price, commission, slippage = money
+    orders = Orders(
+        whole[0], whole[1], whole[2], shares, decision_price, reference_price, price, commission, slippage, whole[3]
+    )
+    equity, cash, borrow, commission, slippage = bars_out
+    return Run(equity, cash, borrow, commission, slippage, int(ruined), orders)
 
 
 def _run(

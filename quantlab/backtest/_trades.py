@@ -1,6 +1,7 @@
 """Round trips: fills of one symbol from flat to flat, a reversal split in two.
 
-The identity that a test holds at every bar: the sum of ``pnl`` over all trades, less borrow fees, equals equity less initial cash.
+The identity that a test holds at every bar: the sum of ``pnl`` over all trades, less borrow fees, equals equity less
+initial cash.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ else:
 def round_trips(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ...]) -> pl.DataFrame:
     """Return one row per round trip, ordered by symbol and entry.
 
-    Columns: symbol; side ("long", "short"); entry and exit dates (exit null while open); bars held; shares (largest position);
-    entry_price and exit_price (average fill price of the legs that build and that reduce; an open trade exits at its last
-    mark); pnl in currency after commission and slippage; costs in currency (commission and slippage); status ("closed",
-    "open", "liquidated").
+    Columns: symbol; side ("long", "short"); entry and exit dates (exit null while open); bars held; shares (largest
+    position); entry_price and exit_price (average fill price of the legs that build and that reduce; an open trade
+    exits at its last mark); pnl in currency after commission and slippage; costs in currency (commission and
+    slippage); status ("closed", "open", "liquidated").
     """
     legs = _legs(inputs, run)
     if legs is None:
@@ -112,7 +113,9 @@ def _legs(inputs: Inputs, run: Run) -> _Legs | None:
 
 
 def _running(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Running sum that restarts at each index of ``starts``, added in the engine's order so that a closed position is 0."""
+    """Running sum that restarts at each index of ``starts``, added in the engine's order so that a closed position is
+    0.
+    """
     out = np.empty_like(values)
     for begin, end in zip(starts, np.r_[starts[1:], values.size], strict=True):
         out[begin:end] = np.cumsum(values[begin:end])

@@ -80,7 +80,9 @@ class Bars:
         elif self.member.values.dtype != bool:
             raise DataError("`member` must be a bool Panel.", hint="compare first: `weight > 0`.")
         if self.adjusted not in ("unknown", "none", "split", "total_return"):
-            raise InputError(f'`adjusted` must be "unknown", "none", "split" or "total_return", received {self.adjusted!r}.')
+            raise InputError(
+                f'`adjusted` must be "unknown", "none", "split" or "total_return", received {self.adjusted!r}.'
+            )
 
     @property
     def dates(self) -> np.ndarray:
@@ -120,7 +122,9 @@ class Bars:
                 digest.update(field.encode())
                 # Every NaN counts as the same NaN, whatever its bits.
                 values = panel.values
-                digest.update(np.where(np.isnan(values), np.nan, values).tobytes() if values.dtype != bool else values.tobytes())
+                digest.update(
+                    np.where(np.isnan(values), np.nan, values).tobytes() if values.dtype != bool else values.tobytes()
+                )
         return digest.hexdigest()
 
     def between(self, start: Any = None, end: Any = None) -> Bars:
@@ -170,7 +174,9 @@ def _demand_labels(close: Panel, panel: Panel, field: str) -> None:
     if not _labels.same_dates(close.dates, panel.dates):
         raise LabelError(f"`{field}` and `close` differ in dates: {_labels.date_difference(panel.dates, close.dates)}.")
     if panel.symbols != close.symbols:
-        raise LabelError(f"`{field}` and `close` differ in symbols: {_labels.difference(panel.symbols, close.symbols)}.")
+        raise LabelError(
+            f"`{field}` and `close` differ in symbols: {_labels.difference(panel.symbols, close.symbols)}."
+        )
 
 
 def _demand(panel: Panel, good: np.ndarray, field: str, rule: str, name: str) -> None:

@@ -30,8 +30,8 @@ PanelLike: TypeAlias = Union["Panel", "pl.DataFrame", "pl.LazyFrame"]
 def as_panel(data: PanelLike, *, name: str = "data", frequency: Frequency | None = None) -> Panel:
     """Return ``data`` as a Panel: a Panel as it is, a wide or long Polars frame converted.
 
-    A frame with a text column ``symbol`` is long and must have exactly one value column; any other frame is wide. Both have
-    exactly one date column, of any name. Nulls become NaN.
+    A frame with a text column ``symbol`` is long and must have exactly one value column; any other frame is wide.
+    Both have exactly one date column, of any name. Nulls become NaN.
 
     Parameters
     ----------
@@ -151,8 +151,12 @@ def reindex(panel: Panel, dates: np.ndarray, symbols: tuple[str, ...]) -> Panel:
     columns = [i for i, name in enumerate(symbols) if name in place]
     sources = [place[symbols[i]] for i in columns]
     rows = np.searchsorted(panel.dates, dates)
-    known = np.flatnonzero((rows < len(panel)) & (panel.dates[np.minimum(rows, max(len(panel) - 1, 0))] == dates)) if len(panel) else np.empty(0, int)
-    out[np.ix_(known, columns)] = panel.values[np.ix_(rows[known], sources)]
+    known = (
+        np.flatnonzero((rows < len(panel)) & (panel.dates[np.minimum(rows, max(len(panel) - 1, 0))] == dates))
+        if len(panel)
+        else np.empty(0, int)
+    )
+    out[np.ix_(known, np.array(columns, int))] = panel.values[np.ix_(rows[known], np.array(sources, int))]
     return Panel._trusted(out, dates, symbols, panel.frequency)
 
 
@@ -170,7 +174,11 @@ def demand_known(wanted: Sequence[str], known: Sequence[str]) -> None:
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         near = get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(known)[:5])}{', ...' if len(known) > 5 else ''}."
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"it has {', '.join(list(known)[:5])}{', ...' if len(known) > 5 else ''}."
+        )
         raise LabelError(f"Symbol {unknown[0]}{more} is not in the data.", hint=hint)
 
 
@@ -216,7 +224,11 @@ def from_frame(frame: pl.DataFrame | pl.LazyFrame, frequency: Frequency | None) 
     if body.width and all(kind == pl.Boolean for kind in body.schema.values()):
         values = body.fill_null(False).to_numpy().astype(bool, order="C")
     else:
-        values = np.ascontiguousarray(body.cast(pl.Float64).fill_null(np.nan).to_numpy()) if body.width else np.empty((frame.height, 0))
+        values = (
+            np.ascontiguousarray(body.cast(pl.Float64).fill_null(np.nan).to_numpy())
+            if body.width
+            else np.empty((frame.height, 0))
+        )
     return Panel(values, dates, body.columns, frequency=frequency)
 
 
@@ -236,13 +248,13 @@ def from_long(frame: pl.DataFrame | pl.LazyFrame, value: str, frequency: Frequen
     doubled = first_double(place, dates.size * len(symbols))
     if doubled is not None:
         raise LabelError(
-            f"{symbols[int(column_codes[doubled])]} {_labels.show(dates[row_codes[doubled]])} stands twice in the long frame.",
+            f"{symbols[int(column_codes[doubled])]} {_labels.show(dates[row_codes[doubled]])} stands twice.",
             hint="keep one row per date and symbol.",
         )
-    column = frame[value]
-    boolean = column.dtype == pl.Boolean
+    cells = frame[value]
+    boolean = cells.dtype == pl.Boolean
     out = np.full(dates.size * len(symbols), False if boolean else np.nan, dtype=bool if boolean else np.float64)
-    out[place] = column.fill_null(False).to_numpy() if boolean else column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    out[place] = cells.fill_null(False).to_numpy() if boolean else cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
     return Panel._trusted(
         out.reshape(dates.size, len(symbols)), _labels.check_dates(dates), _labels.check_symbols(symbols), frequency
     )
@@ -304,7 +316,7 @@ def _date_column(frame: pl.DataFrame) -> str:
     found = [name for name, kind in frame.schema.items() if kind.is_temporal() and kind in (pl.Date, pl.Datetime)]
     if len(found) != 1:
         raise InputError(
-            f"A frame needs exactly one Date or Datetime column, and has {len(found)}{': ' + ', '.join(found) if found else ''}.",
+            f"A frame needs exactly one Date or Datetime column, and has {', '.join(found) or 'none'}.",
             hint="parse text dates first: `pl.col('date').str.to_date()`.",
         )
     return found[0]

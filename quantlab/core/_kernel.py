@@ -1,14 +1,16 @@
 """The one way to compile: ``@kernel``, numba's ``njit`` made lazy and given a cache that is right and always found.
 
-* **Lazy.** Decorating costs nothing and imports nothing; numba is imported and the function compiled at its first call. A
-  kernel may call another kernel by its global name.
-* **Testable.** ``fn.py_func`` is the plain Python original; a test compares it with the compiled function and an oracle.
-* **Cached on disk.** In ``$QUANTLAB_CACHE_DIR`` if set, else ``__pycache__`` beside the source, else (read-only install) the
-  user's cache directory, else nowhere with one warning. Numba by itself notices only a change of the file that holds the
-  function; a kernel that calls a kernel of another file would keep the stale inlined copy. Here the cache is stamped with the
-  contents of every kernel file of the package, so that any edit compiles anew and a reinstall of the same source does not.
-* **No guessing about threads.** ``nogil=True``, never ``parallel=True`` or ``fastmath``: threads live outside the kernel, and
-  results have the same bits for any number of them.
+* **Lazy.** Decorating costs nothing and imports nothing; numba is imported and the function compiled at its first
+  call. A kernel may call another kernel by its global name.
+* **Testable.** ``fn.py_func`` is the plain Python original; a test compares it with the compiled function and an
+  oracle.
+* **Cached on disk.** In ``$QUANTLAB_CACHE_DIR`` if set, else ``__pycache__`` beside the source, else (read-only
+  install) the user's cache directory, else nowhere with one warning. Numba by itself notices only a change of the
+  file that holds the function; a kernel that calls a kernel of another file would keep the stale inlined copy. Here
+  the cache is stamped with the contents of every kernel file of the package, so that any edit compiles anew and a
+  reinstall of the same source does not.
+* **No guessing about threads.** ``nogil=True``, never ``parallel=True`` or ``fastmath``: threads live outside the
+  kernel, and results have the same bits for any number of them.
 
 Kernels live in files named ``_*kernel*.py`` (a test holds this), because the stamp covers those files.
 """
@@ -57,7 +59,7 @@ class Kernel(Generic[P, R]):
         return dispatcher(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<kernel {self.__module__}.{self.__qualname__}>"
+        return f"<kernel {self.py_func.__module__}.{self.py_func.__qualname__}>"
 
     @property
     def dispatcher(self) -> Any:
@@ -74,11 +76,12 @@ def kernel(function: Callable[P, R] | None = None, *, plain: bool = False, **opt
     Parameters
     ----------
     function : callable
-        A plain function in numba's subset of Python. Its arguments should have few distinct types: each combination compiles.
+        A plain function in numba's subset of Python. Its arguments should have few distinct types: each combination
+        compiles.
     plain : bool
-        The function uses arithmetic, array elements and ``np.empty``, ``np.zeros``, ``np.full`` alone: no linear algebra, no
-        sorting, no random numbers, no strings, no lists. From the cache it then starts 0.25 s sooner in a fresh process. A
-        test runs every plain kernel from the cache in a process that compiles nothing.
+        The function uses arithmetic, array elements and ``np.empty``, ``np.zeros``, ``np.full`` alone: no linear
+        algebra, no sorting, no random numbers, no strings, no lists. From the cache it then starts 0.25 s sooner in a
+        fresh process. A test runs every plain kernel from the cache in a process that compiles nothing.
     **options
         Passed to ``numba.njit``, for example ``inline="always"``.
 
@@ -146,8 +149,9 @@ def _function_cache(plain: bool) -> Any:
 
     class PlainCache(FunctionCache):
         def load_overload(self, sig: Any, target_context: Any) -> Any:
-            # The base class first loads every implementation that a compilation could need: 0.25 s, SciPy's linear algebra
-            # among them. A plain kernel from the cache needs the memory runtime only; a later compilation loads the rest.
+            # The base class first loads every implementation that a compilation could need: 0.25 s, SciPy's linear
+            # algebra among them. A plain kernel from the cache needs the memory runtime only; a later compilation
+            # loads the rest.
             from numba.core.runtime import rtsys
 
             rtsys.initialize(target_context)

@@ -1,13 +1,12 @@
 """Row and column labels: what is a legal date axis and a legal symbol axis, and how two of them differ.
 
-Dates are ``datetime64[D]`` (daily and slower bars) or ``datetime64[us]`` in UTC (intraday), strictly increasing. Symbols are
-unique, non-empty strings.
+Dates are ``datetime64[D]`` (daily and slower bars) or ``datetime64[us]`` in UTC (intraday), strictly increasing.
+Symbols are unique, non-empty strings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +66,7 @@ def dates_of(series: pl.Series, *, what: str) -> np.ndarray:
         if series.dtype.time_zone is None:
             raise KindError(
                 f"{what} has clock times without a time zone.",
-                hint='use `.cast(pl.Date)` for daily bars, or `.dt.replace_time_zone("America/New_York")` for intraday bars.',
+                hint='`.cast(pl.Date)` for daily bars, `.dt.replace_time_zone("America/New_York")` for intraday ones.',
             )
         return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us").to_numpy()
     raise KindError(f"{what} must be a Date or Datetime column, received {series.dtype}.")
@@ -82,8 +81,7 @@ def check_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(name, str) or not name:
             raise KindError(f"`symbols` must be non-empty strings, received {name!r} at position {position}.")
     if len(set(names)) != len(names):
-        seen: set[str] = set()
-        doubled = next(name for name in names if name in seen or seen.add(name))
+        doubled = next(name for position, name in enumerate(names) if name in names[:position])
         raise LabelError(f"Symbol {doubled} stands twice in `symbols`.", hint="keep one column per symbol.")
     return tuple(str(name) for name in names)
 

@@ -1,6 +1,7 @@
-"""Modules that load at their first use: a process that starts from NumPy arrays reaches a backtest without loading Polars (0.1 s).
+"""Modules that load at their first use: a process that starts from NumPy arrays reaches a backtest without loading
+Polars (0.1 s).
 
-Written as ``if TYPE_CHECKING: import polars as pl`` / ``else: pl = lazy("polars")``, so that type checkers see the module.
+Written as ``if TYPE_CHECKING: import polars as pl`` / ``else: pl = lazy("polars")``: type checkers see the module.
 """
 
 from __future__ import annotations

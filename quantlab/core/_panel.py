@@ -1,13 +1,15 @@
 """``Panel``: an immutable labelled matrix, one row per bar and one column per symbol.
 
-Operators demand equal labels; NaN is missing. Nothing here looks ahead unless asked to by name (``shift(lookahead=True)``).
+Operators demand equal labels; NaN is missing. Nothing here looks ahead unless asked to by name
+(``shift(lookahead=True)``).
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -16,11 +18,9 @@ from quantlab.core._errors import InputError, KindError, LabelError
 from quantlab.core.periods import Frequency, period_ends
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
-
     import polars as pl
 
-DateLike = "str | date | datetime | np.datetime64"
+DateLike: TypeAlias = str | date | datetime | np.datetime64
 
 
 class Panel:
@@ -52,8 +52,8 @@ class Panel:
 
     Notes
     -----
-    NaN is missing. A comparison with NaN is False. Arithmetic on two Panels demands equal dates and symbols; the one exception
-    is a one-column Panel (a market, a regime) with equal dates, which is spread over all columns.
+    NaN is missing. A comparison with NaN is False. Arithmetic on two Panels demands equal dates and symbols; the one
+    exception is a one-column Panel (a market, a regime) with equal dates, which is spread over all columns.
 
     Examples
     --------
@@ -70,9 +70,7 @@ class Panel:
     symbols: tuple[str, ...]
     frequency: Frequency | None
 
-    def __init__(
-        self, values: Any, dates: Any, symbols: Sequence[str], *, frequency: Frequency | None = None
-    ) -> None:
+    def __init__(self, values: Any, dates: Any, symbols: Sequence[str], *, frequency: Frequency | None = None) -> None:
         matrix = _door.matrix(values)
         days = _labels.check_dates(dates)
         names = _labels.check_symbols(symbols)
@@ -111,12 +109,12 @@ class Panel:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self.values, self.dates, self.symbols, self.frequency))
 
-    # Shape and looks ----------------------------------------------------------------------------------------------------
+    # Shape and looks
 
     @property
     def shape(self) -> tuple[int, int]:
         """(T, N): dates, symbols."""
-        return self.values.shape  # type: ignore[return-value]
+        return self.values.shape
 
     def __len__(self) -> int:
         return self.dates.size
@@ -127,13 +125,13 @@ class Panel:
     def _repr_html_(self) -> str:
         return _door.html(self)
 
-    # Rows and columns ---------------------------------------------------------------------------------------------------
+    # Rows and columns
 
     def shift(self, lag: int = 1, *, lookahead: bool = False) -> Panel:
         """Return the Panel with every row moved ``lag`` bars later; the first ``lag`` rows become NaN (False for bool).
 
-        A negative lag brings the future to the present. It is refused unless ``lookahead=True`` says that this is meant, as
-        for the labels of a model.
+        A negative lag brings the future to the present. It is refused unless ``lookahead=True`` says that this is
+        meant, as for the labels of a model.
         """
         if isinstance(lag, bool) or not isinstance(lag, (int, np.integer)):
             raise KindError(f"`lag` must be an integer, received {type(lag).__name__}.")
@@ -173,7 +171,9 @@ class Panel:
         return like._like(np.where(right, left, other))
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Panel:
-        """Return ``function(values)``; it must keep the shape, and should act on each element by itself (``np.log``)."""
+        """Return ``function(values)``; it must keep the shape, and should act on each element by itself
+        (``np.log``).
+        """
         out = np.asarray(function(self.values))
         if out.shape != self.values.shape:
             raise InputError(f"`function` must keep the shape {self.values.shape}, and returned {out.shape}.")
@@ -184,10 +184,11 @@ class Panel:
         return function(self, *args, **kwargs)
 
     def resample(self, rule: str | int) -> Panel:
-        """Return the rows at the ends of periods: ``"month_end"``, ``"week_end"``, or every n bars (rows 0, n, 2n, ...).
+        """Return the rows at the ends of periods: ``"month_end"``, ``"week_end"``, or every n bars (rows 0, n, 2n,
+        ...).
 
-        Each kept row is as it stood at that bar; an unfinished last period has no row. Period ends follow the exchange's
-        calendar, see :func:`quantlab.core.periods.period_ends`.
+        Each kept row is as it stood at that bar; an unfinished last period has no row. Period ends follow the
+        exchange's calendar, see :func:`quantlab.core.periods.period_ends`.
         """
         rows = period_ends(self.dates, rule, self.frequency)
         per_year: float | None = {"month_end": 12.0, "week_end": 52.0}.get(rule) if isinstance(rule, str) else None
@@ -206,7 +207,7 @@ class Panel:
         """Return this Panel on the dates and symbols of ``other``; what it lacks becomes NaN (False for bool)."""
         return _door.reindex(self, other.dates, other.symbols)
 
-    # Frames -------------------------------------------------------------------------------------------------------------
+    # Frames
 
     def to_frame(self) -> pl.DataFrame:
         """Return a wide Polars frame: ``date`` and one column per symbol."""
@@ -222,23 +223,21 @@ class Panel:
         return _door.from_frame(frame, frequency)
 
     @classmethod
-    def from_long(
-        cls, frame: pl.DataFrame | pl.LazyFrame, value: str, *, frequency: Frequency | None = None
-    ) -> Panel:
+    def from_long(cls, frame: pl.DataFrame | pl.LazyFrame, value: str, *, frequency: Frequency | None = None) -> Panel:
         """Return a Panel from a long frame with ``symbol``, one date column and the column ``value``.
 
-        The values are scattered to their places; absent pairs are NaN. Symbols come sorted by name. A (date, symbol) that
-        stands twice raises LabelError.
+        The values are scattered to their places; absent pairs are NaN. Symbols come sorted by name. A (date, symbol)
+        that stands twice raises LabelError.
         """
         return _door.from_long(frame, value, frequency)
 
-    # Operators ----------------------------------------------------------------------------------------------------------
+    # Operators
 
     def _binary(self, other: object, function: Callable[[Any, Any], Any], *, swap: bool = False) -> Any:
         if isinstance(other, Panel):
             left, right, like = _matched(self, other)
         elif isinstance(other, (int, float, bool, np.number, np.bool_)):
-            left, right, like = self.values, other, self
+            left, right, like = self.values, np.asarray(other), self
         else:
             return NotImplemented
         with np.errstate(all="ignore"):
@@ -248,7 +247,7 @@ class Panel:
     def _logical(self, other: object, function: Callable[[Any, Any], Any]) -> Any:
         for side in (self, other):
             kind = side.values.dtype if isinstance(side, Panel) else np.asarray(side).dtype
-            if kind != bool:
+            if kind.kind != "b":
                 raise KindError("`&`, `|` and `^` join bool Panels.", hint="compare first: `(a > 0) & (b > 0)`.")
         return self._binary(other, function)
 
@@ -350,8 +349,6 @@ def _matched(left: Panel, right: Panel) -> tuple[np.ndarray, np.ndarray, Panel]:
     return left.values, right.values, like
 
 
-def _restore(
-    values: np.ndarray, dates: np.ndarray, symbols: tuple[str, ...], frequency: Frequency | None
-) -> Panel:
+def _restore(values: np.ndarray, dates: np.ndarray, symbols: tuple[str, ...], frequency: Frequency | None) -> Panel:
     dates.setflags(write=False)
     return Panel._trusted(values, dates, symbols, frequency)

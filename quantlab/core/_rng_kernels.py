@@ -1,7 +1,9 @@
-"""Philox 4x64-10 in the kernel dialect: random numbers by counter, so that replicate r is the same in any order or thread.
+# mypy: allow-untyped-defs
+"""Philox 4x64-10 in the kernel dialect: random numbers by counter, so that replicate r is the same in any order or
+thread.
 
-Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3", SC '11,
-DOI 10.1145/2063384.2063405. The stream of ``(key0, key1)`` equals ``numpy.random.Philox(key=[key0, key1])``.
+Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3",
+SC '11, DOI 10.1145/2063384.2063405. The stream of ``(key0, key1)`` equals ``numpy.random.Philox(key=[key0, key1])``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from quantlab.core._kernel import kernel
 _SPLIT = 134217729.0  # 2**27 + 1 cuts a float64 into two halves of 26 bits
 
 
-@kernel
+@kernel(plain=True)
 def two_sum(a, b):
     """Rounded sum of ``a`` and ``b``, and the exact error of that rounding."""
     total = a + b
@@ -23,7 +23,7 @@ def two_sum(a, b):
     return total, (a - (total - part)) + (b - part)
 
 
-@kernel
+@kernel(plain=True)
 def split_mean(high, low, n):
     """(high + low) / n as a pair: the mean to the nearest float64, and what is left; (high / n, 0) when not finite."""
     quotient = high / n

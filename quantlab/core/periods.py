@@ -1,8 +1,8 @@
 """How often bars come: bars per year are declared or come from the trading calendar, never guessed from the dates.
 
-A :class:`Frequency` rides on every ``Panel`` and ``Bars``. It answers two questions: how many bars a year has (to annualise)
-and which sessions the market holds (to know, at the close of a bar, that it was the last of its month). The second cannot be
-read off the data: in data cut at any date, the last row *looks* like a month's end.
+A :class:`Frequency` rides on every ``Panel`` and ``Bars``. It answers two questions: how many bars a year has (to
+annualise) and which sessions the market holds (to know, at the close of a bar, that it was the last of its month).
+The second cannot be read off the data: in data cut at any date, the last row *looks* like a month's end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Frequency:
     ----------
     periods : float > 0, bars per year, or None when it is unknown
     calendar : str, optional
-        A code of the exchange_calendars library ("XNYS", "XLON") or "24/7". Needed for month-end and week-end decisions.
+        A code of the exchange_calendars library ("XNYS", "XLON") or "24/7". Needed for month-end and week-end
+        decisions.
 
     Raises
     ------
@@ -57,7 +58,9 @@ class Frequency:
 
     @classmethod
     def daily(cls, calendar: str) -> Frequency:
-        """Return one bar per session: 252 a year for XNYS and XNAS, 365 for 24/7, else the calendar's average, rounded."""
+        """Return one bar per session: 252 a year for XNYS and XNAS, 365 for 24/7, else the calendar's average,
+        rounded.
+        """
         if calendar in _CONVENTION:
             return cls(_CONVENTION[calendar], calendar)
         ten_years = sessions(calendar, np.datetime64("2010-01-01"), np.datetime64("2019-12-31"))
@@ -92,7 +95,7 @@ def sessions(calendar: str, start: np.datetime64, end: np.datetime64) -> np.ndar
 
     Source: the exchange_calendars library. "24/7" has every day. These are the sessions that were held.
     """
-    first, last = np.datetime64(start, "D"), np.datetime64(end, "D")
+    first, last = start.astype("datetime64[D]"), end.astype("datetime64[D]")
     if calendar == "24/7":
         return np.arange(first, last + 1)
     # Whole decades, so that nearby requests share one calendar.
@@ -103,9 +106,9 @@ def sessions(calendar: str, start: np.datetime64, end: np.datetime64) -> np.ndar
 def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None) -> np.ndarray:
     """Return the rows on which a calendar rule takes a decision, as a (T,) bool mask.
 
-    ``"month_end"`` and ``"week_end"`` are true on the last session of a month or ISO week *by the exchange's calendar*; where
-    that bar is missing in the data, on the next bar that exists. An integer n is true on rows 0, n, 2n, ... Row t depends on
-    ``dates[:t + 1]`` alone.
+    ``"month_end"`` and ``"week_end"`` are true on the last session of a month or ISO week *by the exchange's
+    calendar*; where that bar is missing in the data, on the next bar that exists. An integer n is true on rows 0, n,
+    2n, ... Row t depends on ``dates[:t + 1]`` alone.
 
     Parameters
     ----------
@@ -135,7 +138,7 @@ def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None)
         raise InputError(f"The calendar rule must be one of {', '.join(_RULES)} or an integer, received {rule!r}.")
     if frequency is None or frequency.calendar is None:
         raise InputError(
-            f'"{rule}" needs the trading calendar: whether a day ends its period cannot be read off data that stop there.',
+            f'"{rule}" needs the trading calendar: that a day ends its period cannot be read off data that stop there.',
             hint='give the data a calendar, `frequency=ql.Frequency.daily("XNYS")`, or pass a list of dates.',
         )
     if dates.size == 0:
@@ -160,8 +163,8 @@ def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None)
 def _scheduled(calendar: str, start: np.datetime64, end: np.datetime64) -> np.ndarray:
     """The sessions that were planned: those held, and the days that were called off at short notice.
 
-    On Monday 2001-09-10 nobody knew that it was the last session of its week. With the called-off days in the schedule that
-    week ends on Friday the 14th, which has no bar, and the decision falls on the 17th.
+    On Monday 2001-09-10 nobody knew that it was the last session of its week. With the called-off days in the
+    schedule that week ends on Friday the 14th, which has no bar, and the decision falls on the 17th.
     """
     if calendar == "24/7":
         return sessions(calendar, start, end)

@@ -1,7 +1,7 @@
 """Randomness by counter: the numbers of replicate ``r`` under seed ``s`` depend on ``(s, r)`` and on nothing else.
 
-So a resample has the same bytes for one thread or eight, in any chunk size, local or remote, fresh or resumed. Nothing in
-quantlab touches NumPy's global state.
+So a resample has the same bytes for one thread or eight, in any chunk size, local or remote, fresh or resumed.
+Nothing in quantlab touches NumPy's global state.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ __all__ = ["generator", "resolve_seed", "uniforms"]
 
 
 def resolve_seed(seed: int | np.random.Generator | None) -> int:
-    """Return the seed as an integer in [0, 2**63): the given one, one drawn from a generator, or a fresh one from the system.
+    """Return the seed as an integer in [0, 2**63): the given one, one drawn from a generator, or a fresh one from the
+    system.
 
     Parameters
     ----------
     seed : int | numpy.random.Generator | None
-        An integer is used as it is. A generator gives one draw, so two calls with it differ. None asks the operating system.
+        An integer is used as it is. A generator gives one draw, so two calls with it differ. None asks the operating
+        system.
 
     Returns
     -------

@@ -2,14 +2,14 @@
 
 Order of events, under the dataset's lock:
 
-1. Leftovers of a killed writer are removed.
-2. The data go to a temporary file in the same folder, are flushed to the disk (fsync), and get their name by ``os.replace``. That
+1. Leftovers of a killed writer are removed. 2. The data go to a temporary file in the same folder, are flushed to the
+disk (fsync), and get their name by ``os.replace``. That
    name holds the hash of the bytes, so the old data file is not touched.
-3. The manifest goes the same way. Its ``os.replace`` is the commit: before it readers see the old dataset, after it the new.
-4. The folder is flushed, then the old data file is removed.
+3. The manifest goes the same way. Its ``os.replace`` is the commit: before it readers see the old dataset, after it the
+new. 4. The folder is flushed, then the old data file is removed.
 
-A reader takes no lock. It may find that the file named by the manifest it has read is gone by now; then it reads the manifest
-again.
+A reader takes no lock. It may find that the file named by the manifest it has read is gone by now; then it reads the
+manifest again.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _commit(folder: Path, table: pl.DataFrame, facts: Callable[[str, str, int], 
     except OSError as error:
         # The old data file stays: after a crash the folder may hold the old manifest again.
         raise StoreError(
-            f"Dataset {folder.name} was written, but the system could not confirm that it is on the disk: {error.strerror}.",
+            f"Dataset {folder.name} was written, but may not have reached the disk: {error.strerror}.",
             hint="look after the disk, then write the dataset again.",
         ) from error
     with suppress(OSError):

@@ -1,7 +1,8 @@
 """``Manifest``: what a dataset says about itself, and the JSON file that holds it.
 
-The manifest is the dataset's commit: it names the one data file and that file's SHA-256, so whoever has read it knows which
-bytes belong to it. Nothing in it depends on the machine or the hour: the same data written twice give the same manifest.
+The manifest is the dataset's commit: it names the one data file and that file's SHA-256, so whoever has read it knows
+which bytes belong to it. Nothing in it depends on the machine or the hour: the same data written twice give the same
+manifest.
 """
 
 from __future__ import annotations

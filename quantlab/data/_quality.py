@@ -1,7 +1,7 @@
 """``quality``: what looks wrong in Bars, as a table; nothing is changed.
 
-A finding is a place to look at, not a verdict. Some rules need hindsight (a spike is one because the next bar takes it back), so
-this table judges data and must never become a signal.
+A finding is a place to look at, not a verdict. Some rules need hindsight (a spike is one because the next bar takes it
+back), so this table judges data and must never become a signal.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Finding = tuple[str | None, np.datetime64, str]
 def quality(bars: Bars) -> pl.DataFrame:
     """Return the findings on ``bars``, one row each.
 
-    ================= ======== ==========================================================================================
+    ================= ======== =========================================================================================
     rule              severity what it says
-    ================= ======== ==========================================================================================
+    ================= ======== =========================================================================================
     missing_session   warning  the calendar has a session between the first and last bar, and the data do not
     no_session        warning  the data have a date on which the calendar has no session
     gap               warning  a run of missing closes between the first and last close of a symbol
@@ -37,7 +37,7 @@ def quality(bars: Bars) -> pl.DataFrame:
     spike             warning  a move of 20 % or more, of which the next close takes back three quarters or more
     stale             warning  five or more equal closes in a row
     zero_volume       info     a run of bars with a close and no volume
-    ================= ======== ==========================================================================================
+    ================= ======== =========================================================================================
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def quality(bars: Bars) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``rule``, ``symbol`` (null for a whole date), ``date`` (of a run: its first), ``severity``, ``detail``; sorted by rule,
-        symbol and date. Empty when nothing was found.
+        ``rule``, ``symbol`` (null for a whole date), ``date`` (of a run: its first), ``severity``, ``detail``; sorted
+        by rule, symbol and date. Empty when nothing was found.
 
     Raises
     ------
@@ -84,7 +84,9 @@ def _no_session(bars: Bars) -> Iterable[Finding]:
         return ()
     odd = np.flatnonzero(~np.isin(bars.dates, held))
     count = (~np.isnan(bars.close.values[odd])).sum(axis=1)
-    return ((None, bars.dates[row], f"{n} closes on a day without a session") for row, n in zip(odd, count, strict=True))
+    return (
+        (None, bars.dates[row], f"{n} closes on a day without a session") for row, n in zip(odd, count, strict=True)
+    )
 
 
 def _sessions(bars: Bars) -> np.ndarray:
@@ -131,7 +133,11 @@ def _stale(bars: Bars) -> Iterable[Finding]:
     for row, column, length in _runs(close[1:] == close[:-1]):
         if length + 1 >= _STALE:
             last = show(bars.dates[row + length])
-            yield bars.symbols[column], bars.dates[row], f"{length + 1} equal closes of {close[row, column]:g} to {last}"
+            yield (
+                bars.symbols[column],
+                bars.dates[row],
+                f"{length + 1} equal closes of {close[row, column]:g} to {last}",
+            )
 
 
 def _zero_volume(bars: Bars) -> Iterable[Finding]:

@@ -1,7 +1,7 @@
 """From the data file to aligned matrices: a reshape where the rows are a full rectangle, else a scatter; never a pivot.
 
-Rows are sorted by date and symbol, and (date, symbol) is unique. So if T dates times N symbols equals the number of rows, the
-values already lie in C order. Otherwise one flat index, computed once, places every field.
+Rows are sorted by date and symbol, and (date, symbol) is unique. So if T dates times N symbols equals the number of
+rows, the values already lie in C order. Otherwise one flat index, computed once, places every field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from quantlab.data import _manifest
 
 
 def read(
-    path: Path, *, span: tuple[date, date] | None, symbols: tuple[str, ...], wanted: tuple[str, ...], fields: tuple[str, ...]
+    path: Path,
+    *,
+    span: tuple[date, date] | None,
+    symbols: tuple[str, ...],
+    wanted: tuple[str, ...],
+    fields: tuple[str, ...],
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the dates of the span and, by field, the matrix of the wanted symbols.
 

@@ -1,7 +1,8 @@
 """``Store``: named datasets of daily bars in a folder, one Parquet file and one manifest each.
 
-At rest data are long (one row per date and symbol); in memory they are aligned ``Bars``. What is missing at rest is null or has
-no row, and becomes NaN; nothing is filled. Prices stay as their owner declared them (``adjusted``), in the unit of the manifest.
+At rest data are long (one row per date and symbol); in memory they are aligned ``Bars``. What is missing at rest is
+null or has no row, and becomes NaN; nothing is filled. Prices stay as their owner declared them (``adjusted``), in the
+unit of the manifest.
 """
 
 from __future__ import annotations
@@ -25,20 +26,18 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ADJUSTED = ("unknown", "none", "split", "total_return")
-_SCHEMA = pl.Schema(
-    {
-        "name": pl.String,
-        "symbols": pl.Int64,
-        "first": pl.Date,
-        "last": pl.Date,
-        "rows": pl.Int64,
-        "fields": pl.List(pl.String),
-        "adjusted": pl.String,
-        "calendar": pl.String,
-        "source": pl.String,
-        "hash": pl.String,
-    }
-)
+_SCHEMA: dict[str, Any] = {
+    "name": pl.String,
+    "symbols": pl.Int64,
+    "first": pl.Date,
+    "last": pl.Date,
+    "rows": pl.Int64,
+    "fields": pl.List(pl.String),
+    "adjusted": pl.String,
+    "calendar": pl.String,
+    "source": pl.String,
+    "hash": pl.String,
+}
 # A reader that loses its file to a writer starts again; each time, a whole dataset has been written in between.
 _PATIENCE = 100
 
@@ -58,8 +57,8 @@ class Store:
 
     Notes
     -----
-    Any number of processes may read while one writes: a reader gets the old dataset or the new one, whole. The SHA-256 of a data
-    file is checked when a Store first reads it.
+    Any number of processes may read while one writes: a reader gets the old dataset or the new one, whole. The SHA-256
+    of a data file is checked when a Store first reads it.
 
     Examples
     --------
@@ -93,20 +92,25 @@ class Store:
         Returns
         -------
         polars.DataFrame
-            ``name``, ``symbols`` (how many), ``first`` and ``last`` date, ``rows``, ``fields`` (list), ``adjusted``, ``calendar``,
-            ``source``, ``hash`` (first 12 digits of the data file's SHA-256).
+            ``name``, ``symbols`` (how many), ``first`` and ``last`` date, ``rows``, ``fields`` (list), ``adjusted``,
+            ``calendar``, ``source``, ``hash`` (first 12 digits of the data file's SHA-256).
 
         Raises
         ------
         StoreError
             When a manifest is damaged or of a newer version.
         """
-        found = [self.describe(name) for name in self._names()]
         rows = [
-            (m.dataset, len(m.symbols), m.first, m.last, m.rows, list(m.fields), m.adjusted, m.calendar, m.source, m.sha256[:12])
-            for m in found
+            {
+                "name": facts.dataset,
+                "symbols": len(facts.symbols),
+                "fields": list(facts.fields),
+                "hash": facts.sha256[:12],
+                **{key: getattr(facts, key) for key in ("first", "last", "rows", "adjusted", "calendar", "source")},
+            }
+            for facts in map(self.describe, self._names())
         ]
-        return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        return pl.DataFrame(rows, schema=_SCHEMA)
 
     def describe(self, name: str) -> Manifest:
         """Return the facts of a dataset.
@@ -140,8 +144,9 @@ class Store:
         name : str
             Letters, digits, ``_`` and ``-``.
         frame : polars.DataFrame | polars.LazyFrame
-            One row per date and symbol, in any order: ``date`` (Date), ``symbol`` (text), ``close``, and any of ``open``, ``high``,
-            ``low`` (currency per share, > 0), ``volume`` (shares, >= 0) and ``member`` (Boolean: in the universe at that close).
+            One row per date and symbol, in any order: ``date`` (Date), ``symbol`` (text), ``close``, and any of
+            ``open``, ``high``, ``low`` (currency per share, > 0), ``volume`` (shares, >= 0) and ``member`` (Boolean: in
+            the universe at that close).
         calendar : str
             Whose sessions the dates are: a code of exchange_calendars ("XNYS", "XLON") or "24/7".
         adjusted : "unknown" | "none" | "split" | "total_return"
@@ -171,8 +176,11 @@ class Store:
         Frequency.daily(calendar)
         table = _table.checked(frame, name)
         fields = {field: _table.UNITS[field] for field in table.columns[2:]}
-        if strange := [field for field in units or () if field not in fields]:
-            raise InputError(f"`units` names {strange[0]}, and the frame has {', '.join(fields)}.")
+        for field, unit in (units or {}).items():
+            if field not in fields:
+                raise InputError(f"`units` names {field}, and the frame has {', '.join(fields)}.")
+            if not isinstance(unit, str):
+                raise KindError(f"The unit of {field} must be text, received {type(unit).__name__}.")
 
         def facts(file: str, sha256: str, size: int) -> Manifest:
             from quantlab import __version__
@@ -221,8 +229,9 @@ class Store:
         Returns
         -------
         Bars (T, N)
-            The T dates in the range on which the dataset has any row, by the N symbols, sorted by name. NaN where there is no row
-            or no value; ``member`` is false where there is no row. The frequency is one bar per session of the stored calendar.
+            The T dates in the range on which the dataset has any row, by the N symbols, sorted by name. NaN where there
+            is no row or no value; ``member`` is false where there is no row. The frequency is one bar per session of
+            the stored calendar.
 
         Raises
         ------
@@ -260,7 +269,9 @@ class Store:
                 before, facts = facts, self.describe(name)
                 if facts.file == before.file and not (self.path / name / facts.file).exists():
                     raise _damaged(name, f"its data file {facts.file} is missing") from None
-            except (OSError, pl.exceptions.PolarsError) as error:
+            except OSError as error:
+                raise StoreError(f"Dataset {name} cannot be read: {error.strerror or error}.") from error
+            except pl.exceptions.PolarsError as error:
                 raise _damaged(name, str(error).splitlines()[0]) from error
         raise StoreError(f"Dataset {name} is rewritten faster than it can be read.", hint="stop the writers first.")
 
@@ -312,7 +323,7 @@ def _wanted(facts: Manifest, symbols: str | Sequence[str] | None) -> tuple[str, 
         return facts.symbols
     names = check_symbols([symbols] if isinstance(symbols, str) else symbols)
     if not names:
-        raise InputError(f"No symbols of dataset {facts.dataset} were asked for.", hint="leave `symbols` out to get all.")
+        raise InputError(f"No symbol of dataset {facts.dataset} was asked for.", hint="leave `symbols` out for all.")
     demand_known(names, facts.symbols)
     return tuple(sorted(names))
 
@@ -332,7 +343,7 @@ def _span(facts: Manifest, start: Any, end: Any) -> tuple[Any, Any] | None:
     """The first and last day to read, or None for all of them."""
     if start is None and end is None:
         return None
-    days = np.arange(facts.first, np.datetime64(facts.last) + 1, dtype="datetime64[D]")
+    days = np.arange(np.datetime64(facts.first, "D"), np.datetime64(facts.last, "D") + 1)
     inside = days[row_slice(days, start, end)]
     if inside.size == 0:
         raise _no_dates(facts, start, end)

@@ -1,6 +1,8 @@
-"""What a long frame must be before it is stored: columns, types, and values, each refused with the first offender's name.
+"""What a long frame must be before it is stored: columns, types, and values, each refused with the first offender's
+name.
 
-Nothing is repaired here. The frame is sorted, NaN becomes null (one way to say "missing" at rest), numbers become float64.
+Nothing is repaired here. The frame is sorted, NaN becomes null (one way to say "missing" at rest), numbers become
+float64.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ def checked(frame: Any, dataset: str) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``date`` Date, ``symbol`` Enum of the sorted symbols, then the fields in the order of ``FIELDS``: Float64, null where
-        missing; ``member`` Boolean.
+        ``date`` Date, ``symbol`` Enum of the sorted symbols, then the fields in the order of ``FIELDS``: Float64, null
+        where missing; ``member`` Boolean.
 
     Raises
     ------
@@ -67,7 +69,8 @@ def _columns(frame: Any, dataset: str) -> pl.DataFrame:
         kind = type(frame)
         hint = "convert it: `pl.from_pandas(frame.reset_index())`." if kind.__module__.startswith("pandas") else None
         raise KindError(
-            f"Dataset {dataset} needs a Polars frame, received {kind.__module__.split('.')[0]}.{kind.__name__}.", hint=hint
+            f"Dataset {dataset} needs a Polars frame, received {kind.__module__.split('.')[0]}.{kind.__name__}.",
+            hint=hint,
         )
     names = frame.collect_schema().names()
     for needed in ("date", "symbol", "close"):
@@ -110,8 +113,10 @@ def _types(table: pl.DataFrame, dataset: str) -> None:
             hint="cast it: `pl.col('symbol').cast(pl.String)`.",
         )
     for name in FIELDS:
-        kind = table.schema.get(name)
-        if kind is None or kind == (pl.Boolean if name == "member" else pl.Null):
+        if name not in table.columns:
+            continue
+        kind = table.schema[name]
+        if kind == (pl.Boolean if name == "member" else pl.Null):
             continue
         if name == "member":
             hint = "compare first: `(pl.col('member') == 1).alias('member')`."

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The arithmetic of a fill's costs, stepped by the backtest kernel."""
 
 from __future__ import annotations

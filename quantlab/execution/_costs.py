@@ -230,8 +230,8 @@ class Account:
 
     Notes
     -----
-    This version knows no margin: leverage and shorts are granted, a debit costs no interest and is listed in the result's
-    diagnostics. An equity of zero or less is ruin.
+    This version knows no margin: leverage and shorts are granted, a debit costs no interest and is listed in the
+    result's diagnostics. An equity of zero or less is ruin.
 
     Examples
     --------

@@ -5,7 +5,7 @@ Every metric, bootstrap and significance test returns one. Two things can be mis
 * the **value** is undefined (too few bars, no variation, ruin): ``value`` is NaN and ``reason`` says why;
 * the value is defined and the **interval** is not: ``reason`` is "", ``method`` is "none", ``low`` and ``high`` are
 NaN, and
-  ``details["interval"]`` says why.
+  ``details["no_interval"]`` says why.
 
 No field is ever infinite.
 """
@@ -51,7 +51,7 @@ class Estimate:
     reason : str
         Why the value is undefined; "" when it is defined.
     details : dict
-        Further facts: dates, dropped rows, block length, seed, and under "interval" why there is none.
+        Further facts: dates, dropped rows, block length, seed, and under "no_interval" why there is none.
     draws : numpy.ndarray (reps,) or None
         The resampled values behind the interval; left out of ``repr``, ``==`` and ``to_dict``.
 

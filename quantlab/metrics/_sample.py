@@ -185,7 +185,7 @@ class Draft:
         """The Estimate with a value and no interval."""
         if not math.isfinite(value):
             return self.undefined("the value exceeds the range of float64")
-        return self._make(value, details={"interval": why, **details})
+        return self._make(value, details={"no_interval": why, **details})
 
     def normal(self, value: float, se: float, method: str, **details: Any) -> Estimate:
         """The Estimate with the interval value ± quantile * se."""

@@ -70,7 +70,7 @@ def summary_table(estimates: Sequence[Estimate]) -> pl.DataFrame:
     for name in ("value", "se", "low", "high"):
         columns[name] = [_null(getattr(e, name)) for e in estimates]
     columns["unit"] = [e.unit for e in estimates]
-    columns["reason"] = [e.reason or (e.details.get("interval", "") if e.method == "none" else "") for e in estimates]
+    columns["reason"] = [e.reason or e.details.get("no_interval", "") for e in estimates]
     text, number = pl.String, pl.Float64
     schema = {
         "metric": text,

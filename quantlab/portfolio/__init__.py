@@ -1,7 +1,8 @@
 """Portfolio: scores to weights, and weights to orders.
 
-``_long_short`` turns a score into target weights on the decision dates of ``_calendar``. ``_sizing_kernels`` turns target weights into
-share deltas: the one place where that happens, stepped by the backtest and later by the live desk.
+``_long_short`` turns a score into target weights on the decision dates of ``_calendar``. ``_sizing_kernels`` turns
+target weights into share deltas: the one place where that happens, stepped by the backtest and later by the live
+desk.
 
 Timing: the weights of a date use the scores of that date; the engine trades them on a later bar.
 """

@@ -21,8 +21,8 @@ def decision_rows(panel: Panel, rebalance: Rebalance) -> np.ndarray:
     ----------
     panel : Panel (T, N)
     rebalance : "month_end" | "week_end" | "every n" | int | sequence of dates
-        Named rules follow the panel's trading calendar. A number n decides on rows 0, n, 2n, ... A listed date that has no bar
-        decides once, on the next bar; dates after the last bar are left out.
+        Named rules follow the panel's trading calendar. A number n decides on rows 0, n, 2n, ... A listed date that
+        has no bar decides once, on the next bar; dates after the last bar are left out.
 
     Raises
     ------

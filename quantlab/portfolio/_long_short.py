@@ -21,9 +21,9 @@ def long_short(
 ) -> Panel:
     """Return target weights: long the highest scores, short the lowest, on decision dates only.
 
-    Of the n symbols that have a score on a decision date, a fraction picks floor(fraction * n), at least one; a whole number
-    picks that many. Should both sides ask for more than n together, each is cut in proportion. Equal scores are taken in order
-    of symbol name, so that the column order does not matter.
+    Of the n symbols that have a score on a decision date, a fraction picks floor(fraction * n), at least one; a whole
+    number picks that many. Should both sides ask for more than n together, each is cut in proportion. Equal scores
+    are taken in order of symbol name, so that the column order does not matter.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""Weights to orders: the one place where a target weight becomes a number of shares, for the backtest and later the live desk.
+# mypy: allow-untyped-defs
+"""Weights to orders: the one place where a target weight becomes a number of shares, for the backtest and later the
+live desk.
 
-All orders of a decision are sized from one equity, so the result does not depend on the order of columns; the trades' own costs
-are inside: a weight is a fraction of the equity that remains after them.
+All orders of a decision are sized from one equity, so the result does not depend on the order of columns; the trades'
+own costs are inside: a weight is a fraction of the equity that remains after them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _CLOSE = 1e-12  # relative agreement of two passes
 
 @kernel(plain=True)
 def round_to_lot(shares, lot):
-    """Whole lots in ``shares``, toward zero; the 1e-9 keeps 0.3 shares at lot 0.1 from being 2 lots. Lot 0: as it is."""
+    """Whole lots in ``shares``, toward zero; the 1e-9 keeps 0.3 shares at lot 0.1 from being 2 lots. Lot 0: as it
+    is.
+    """
     if lot == 0.0:
         return shares
     lots = np.floor(np.abs(shares) / lot + 1e-9)
@@ -29,7 +33,9 @@ def round_to_lot(shares, lot):
 def plan(
     weights, mark, present, units, x, equity, slippage, per_share, rate, minimum, max_fraction, max_cash, lot, delta
 ):
-    """Write into ``delta`` the orders (in lots) that bring the book to ``weights`` of equity ``x``; return their cost."""
+    """Write into ``delta`` the orders (in lots) that bring the book to ``weights`` of equity ``x``; return their
+    cost.
+    """
     unit = 1.0 if lot == 0.0 else lot
     cost = 0.0
     for i in range(weights.shape[0]):

@@ -59,7 +59,7 @@ def histogram(estimate: Estimate, title: str) -> dict[str, Any] | None:
         "label": f"Histogram of {draws.size:,} resampled values from {text(float(draws.min()), estimate.unit)} to "
         f"{text(float(draws.max()), estimate.unit)}.",
         "caption": f"{draws.size:,} resampled values; the solid line is the estimate, dotted lines bound the "
-        f"{100 * estimate.level:g} % interval."
+        f"{100 * estimate.level:g}\u202f% interval."
         + (f" {estimate.draws.size - draws.size:,} undefined draws are left out." if draws.size < estimate.draws.size else ""),
     }
 
@@ -86,7 +86,7 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
     dates, equity = result.equity.dates[start:], result.equity.values[start:, 0]
     drawdown = np.zeros(equity.size)
     drawdown[equity.size - len(result.returns) :] = metrics.drawdowns(result.returns).values[:, 0]
-    outside = [(name, line) for name, line in _outside(result, walks, dates, equity)]
+    outside = _outside(result, walks, dates, equity)
     rows = thin(np.column_stack([equity, drawdown, *(line for _, line in outside)]))
     lines = [_line("Backtest", 1, equity[rows])]
     lines += [_line(name, 2 + (i % 3), line[rows]) for i, (name, line) in enumerate(outside)]
@@ -110,7 +110,8 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
         label=f"Equity from {text(float(equity[0]), 'currency')} on {show(dates[0])} to {text(float(equity[-1]), 'currency')} "
         f"on {show(dates[-1])}; deepest drawdown {text(float(drawdown[low]), 'fraction')} on {show(dates[low])}.",
         caption=_thinned(rows.size, dates.size)
-        + (" Shaded: the walk-forward's test periods; its line starts at the backtest's equity." if shades else ""),
+        + (" Shaded: the walk-forward's test periods." if shades else "")
+        + (" Its line starts at the backtest's equity." if outside else ""),
         shades=shades,
         log_reason="" if positive else "Equity reached zero or less, which a logarithmic axis cannot show.",
     )
@@ -119,19 +120,22 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
 def _outside(
     result: Result, walks: list[WalkForward], dates: np.ndarray, equity: np.ndarray
 ) -> list[tuple[str, np.ndarray]]:
-    """The walk-forwards' wealth on the backtest's dates, starting at the backtest's equity; NaN where there is none."""
+    """The walk-forwards' wealth on the backtest's dates, starting at the backtest's equity; NaN where there is none.
+
+    One whose dates are not the backtest's, or that was ruined, is left out: its columns and its folds tell of it.
+    """
     found = []
     for number, walk in enumerate(walks, 1):
-        returns = walk.returns.values[:, 0]
-        rows = np.searchsorted(dates, walk.returns.dates)
-        known = returns.size > 0 and rows[-1] < dates.size and bool((dates[rows] == walk.returns.dates).all()) and rows[0] > 0
-        if walk.result is result or not known:
+        days_, wealth = walk.returns.dates, np.cumprod(1.0 + walk.returns.values[:, 0])
+        rows = np.searchsorted(dates, days_)
+        if walk.result is result or rows.size == 0 or rows[0] == 0 or rows[-1] >= dates.size:
+            continue
+        if (dates[rows] != days_).any() or not (wealth > 0).all():
             continue
         line = np.full(dates.size, np.nan)
         line[rows[0] - 1] = equity[rows[0] - 1]
-        line[rows] = equity[rows[0] - 1] * np.cumprod(1.0 + returns)
-        if (line[rows[0] - 1 :] > 0).all():
-            found.append(("Walk-forward" if len(walks) == 1 else f"Walk-forward {number}", line))
+        line[rows] = equity[rows[0] - 1] * wealth
+        found.append(("Walk-forward" if len(walks) == 1 else f"Walk-forward {number}", line))
     return found
 
 

@@ -74,6 +74,7 @@ def content(
                 "label": LABELS.get(estimate.name, estimate.name),
                 "estimate": estimate.to_dict(),
                 "how": _how(estimate),
+                "of": _origin(estimate, table),
                 "chart": None if chart is None else f"draws-{place}",
             }
         )
@@ -203,7 +204,24 @@ def _about(walk: WalkForward) -> str:
 
 
 def _how(estimate: Estimate) -> str:
-    return estimate.method
+    """The interval's method with the numbers that would repeat it."""
+    facts = estimate.details
+    parts = [estimate.method if estimate.method != "none" else facts.get("no_interval", "no interval")]
+    for key, words in (("block", "mean block {} bars"), ("reps", "{} resamples"), ("failed", "{} undefined")):
+        if facts.get(key):
+            parts.append(words.format(show(facts[key], "count" if key != "block" else "plain")))
+    if "seed" in facts:
+        parts.append(f"seed {facts['seed']}")
+    return ", ".join(parts)
+
+
+def _origin(estimate: Estimate, table: dict[str, Any]) -> str:
+    """The column of the headline whose number this is, or "" when it stands in none."""
+    for row in table["rows"]:
+        for book, cell in zip(table["books"], row["cells"], strict=True):
+            if row["name"] == estimate.name and cell["value"] == estimate.value and cell["n"] == estimate.n:
+                return str(book["label"])
+    return ""
 
 
 def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -46,10 +46,12 @@ def _number(value: float, unit: str) -> str:
         return f"{_small(round(100.0 * value, 1)):.1f}"
     if unit == "currency":
         return f"{_small(value):,.0f}" if abs(value) >= 1000 else f"{_small(value):,.2f}"
-    if unit in ("bars", "count", "days"):
+    if unit == "basis points":
+        return f"{_small(1e4 * value):,.1f}"
+    if unit in ("bars", "count"):
         return f"{value:,.0f}"
     if unit == "plain":
-        return f"{value:g}"
+        return f"{value:.12g}"
     return f"{_small(value):,.{_places(value)}f}"
 
 

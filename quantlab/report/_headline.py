@@ -18,21 +18,21 @@ REPS = 2_000
 
 LABELS = {
     "total_return": "Total return",
-    "cagr": "Compound annual growth",
+    "cagr": "Annual growth (CAGR)",
     "volatility": "Volatility",
     "sharpe": "Sharpe ratio",
     "sortino": "Sortino ratio",
     "calmar": "Calmar ratio",
     "max_drawdown": "Maximum drawdown",
     "max_drawdown_duration": "Longest drawdown",
-    "value_at_risk": "Value at risk, 5\u202f%",
-    "conditional_value_at_risk": "Conditional value at risk, 5\u202f%",
+    "value_at_risk": "VaR 5\u202f%",
+    "conditional_value_at_risk": "CVaR 5\u202f%",
     "skew": "Skewness",
     "kurtosis": "Kurtosis",
     "hit_rate": "Hit rate",
     "profit_factor": "Profit factor",
     "turnover": "Turnover, one-way",
-    "exposure": "Mean gross exposure",
+    "exposure": "Gross exposure, mean",
 }
 _PER_BAR = ("value_at_risk", "conditional_value_at_risk")
 
@@ -90,5 +90,5 @@ def _estimates(returns: Panel, result: Result, seed: int) -> list[Estimate]:
 
 def _cell(estimate: Estimate) -> dict[str, Any]:
     plain = estimate.to_dict()
-    plain["how"] = "" if estimate.reason else estimate.method if estimate.method != "none" else estimate.details.get("interval", "")
+    plain["how"] = "" if estimate.reason else estimate.method if estimate.method != "none" else estimate.details.get("no_interval", "")
     return plain

@@ -48,7 +48,7 @@ def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
         row["recovery"] = row["recovery"] or "not yet"
     return table(
         [
-            ("rank", "", "count"),
+            ("rank", "", "text"),
             ("depth", "Depth", "fraction"),
             ("peak", "Peak", "date"),
             ("trough", "Trough", "date"),
@@ -86,7 +86,7 @@ def costs(result: Result) -> dict[str, Any]:
             ("currency", "Currency", "currency"),
             ("of_initial", "Of initial cash", "fraction"),
             ("per_year", "Per year, of mean equity", "fraction per year"),
-            ("of_traded", "Of traded value", "fraction"),
+            ("of_traded", "Basis points of traded value", "basis points"),
         ],
         rows,
     )

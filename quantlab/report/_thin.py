@@ -19,7 +19,7 @@ def thin(values: np.ndarray, limit: int = LIMIT) -> np.ndarray:
     values : array (T,) or (T, K)
         One or several lines that share their dates. NaN is a gap.
     limit : int >= 2
-        Up to this many rows all are kept. With K lines, fewer buckets of more rows each.
+        Up to this many rows all are kept, and more only where a line has that many gaps.
 
     Returns
     -------
@@ -35,17 +35,29 @@ def thin(values: np.ndarray, limit: int = LIMIT) -> np.ndarray:
     rows, lines = matrix.shape
     if rows <= limit:
         return np.arange(rows)
-    size = -(-rows * 2 * lines // limit)
-    starts = np.arange(0, rows, size)
     gap = np.isnan(matrix)
-    kept = [np.array([0, rows - 1])]
+    ends = [np.array([0, rows - 1])]
+    for line in range(lines):
+        # Where a gap begins or ends, both sides are kept.
+        edges = np.flatnonzero(gap[1:, line] != gap[:-1, line])
+        ends += [edges, edges + 1]
+    # One bar can be an extreme of several lines, so the smallest bucket that fits is found by trying.
+    size = max(2, -(-2 * rows // limit))
+    while True:
+        kept = np.unique(np.concatenate([*ends, *_extremes(matrix, gap, size)]))
+        if kept.size <= limit or size >= rows:
+            return kept
+        size += max(1, size // 8)
+
+
+def _extremes(matrix: np.ndarray, gap: np.ndarray, size: int) -> list[np.ndarray]:
+    """Rows of the lowest and the highest value of every bucket of ``size`` rows, line by line."""
+    rows, lines = matrix.shape
+    starts = np.arange(0, rows, size)
+    found = []
     for line in range(lines):
         for fill, pick in ((np.inf, np.argmin), (-np.inf, np.argmax)):
             column = np.full(starts.size * size, fill)
             column[:rows] = np.where(gap[:, line], fill, matrix[:, line])
-            place = starts + pick(column.reshape(starts.size, size), axis=1)
-            kept.append(place)
-        # Where a gap begins or ends, both sides are kept.
-        edges = np.flatnonzero(gap[1:, line] != gap[:-1, line])
-        kept += [edges, edges + 1]
-    return np.unique(np.concatenate(kept))
+            found.append(starts + pick(column.reshape(starts.size, size), axis=1))
+    return found

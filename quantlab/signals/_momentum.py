@@ -74,9 +74,9 @@ def time_series_momentum(
 ) -> Panel:
     """Return each name's position by the sign of its own past return, scaled to a target volatility.
 
-    sign(close[t - skip] / close[t - lookback] - 1) * target / sigma[t], where sigma is the exponentially weighted standard
-    deviation of daily returns, annualised. A position of 1 is all of the capital given to that name; divide by the number of
-    names for a portfolio.
+    sign(close[t - skip] / close[t - lookback] - 1) * target / sigma[t], where sigma is the exponentially weighted
+    standard deviation of daily returns, annualised. A position of 1 is all of the capital given to that name; divide
+    by the number of names for a portfolio.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Replacing the future by garbage that is as wrong as it can be without being illegal.
 
-Bars keep legal prices and volumes; a Panel whose values are all positive, which may be prices, keeps positive values;
-bool Panels stay bool. A function that checks its input can so be poisoned and still runs.
+Bars keep legal prices and volumes. A Panel keeps what all of its values have in common: positive ones, which may be
+prices, stay positive, those of zero or more stay so, whole numbers, which may be codes, stay whole, and bool stays
+bool. A function that checks its input can so be poisoned and still runs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def poisoned(inputs: Any, date: np.datetime64, kind: str, draw: np.random.Genera
     """Return the inputs with every row after ``date`` replaced by garbage of one kind.
 
     The kinds: "noise" unrelated random numbers, "nan" nothing at all, "huge" 1e300, "sign" the opposite sign (where
-    values are positive throughout: the reciprocal; in Bars: noise again), "permuted" another symbol's value.
+    no value is negative: the reciprocal; in Bars, of codes and where there are zeros: noise again), "permuted"
+    another symbol's value.
     """
 
     def change(value: Panel | Bars) -> Panel | Bars:
@@ -33,28 +35,38 @@ def poisoned(inputs: Any, date: np.datetime64, kind: str, draw: np.random.Genera
 def _panel(panel: Panel, date: np.datetime64, kind: str, draw: np.random.Generator) -> Panel:
     rows = panel.dates > date
     values = panel.values.copy()
-    known = values[~np.isnan(values)] if values.dtype != bool else values
-    positive = values.dtype != bool and known.size > 0 and bool((known > 0).all())
-    values[rows] = _garbage(values[rows], kind, positive, draw)
+    values[rows] = _flags(values[rows], kind, draw) if values.dtype == bool else _numbers(values, rows, kind, draw)
     return panel._like(values)
 
 
-def _garbage(future: np.ndarray, kind: str, positive: bool, draw: np.random.Generator) -> np.ndarray:
+def _flags(future: np.ndarray, kind: str, draw: np.random.Generator) -> np.ndarray:
+    fixed = {"nan": np.zeros_like(future), "huge": np.ones_like(future), "sign": ~future}
     if kind == "permuted":
-        # Each row in an order of its own, the gaps with it; one symbol alone gets another date's value.
-        return draw.permuted(future, axis=1 if future.shape[1] > 1 else 0)
-    if future.dtype == bool:
-        fixed = {"nan": np.zeros_like(future), "huge": np.ones_like(future), "sign": ~future}
-        return fixed[kind] if kind in fixed else draw.random(future.shape) < 0.5
+        return _permuted(future, draw)
+    return fixed[kind] if kind in fixed else draw.random(future.shape) < 0.5
+
+
+def _numbers(values: np.ndarray, rows: np.ndarray, kind: str, draw: np.random.Generator) -> np.ndarray:
+    known, future = values[~np.isnan(values)], values[rows]
+    least = known.min() if known.size else 0.0
+    whole = bool((np.floor(known) == known).all())
+    if kind == "permuted":
+        return _permuted(future, draw)
     if kind == "nan":
         return np.full_like(future, np.nan)
     if kind == "huge":
         return np.full_like(future, 1e300)
-    if kind == "sign":
-        with np.errstate(all="ignore"):
-            return 1.0 / future if positive else -future
+    if kind == "sign" and (least < 0 or (least > 0 and not whole)):
+        return -future if least < 0 else 1.0 / future
     noise = np.exp(draw.normal(0.0, 3.0, future.shape))
-    return noise if positive else noise * draw.choice([-1.0, 1.0], future.shape)
+    if least < 0:
+        noise *= draw.choice([-1.0, 1.0], future.shape)
+    return np.ceil(noise) if whole else noise
+
+
+def _permuted(future: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Each row in an order of its own, the gaps with it; a single column takes the values of other dates."""
+    return draw.permuted(future, axis=1 if future.shape[1] > 1 else 0)
 
 
 def _bars(bars: Bars, date: np.datetime64, kind: str, draw: np.random.Generator) -> Bars:

@@ -189,32 +189,13 @@ def demand_equal_runs(left: Run, right: Run, inputs: Inputs) -> None:
             getattr(left.orders, name),
             getattr(right.orders, name),
             rtol=0.0 if exact else 1e-12,
-            atol=0.0 if exact or name != "shares" else 1e-12 * float(np.nan_to_num(right.orders.shares).max(initial=0.0)),
+            atol=0.0
+            if exact or name != "shares"
+            else 1e-12 * float(np.nan_to_num(right.orders.shares).max(initial=0.0)),
             err_msg=name,
         )
     for name in ("equity", "cash", "borrow", "commission", "slippage"):
         np.testing.assert_allclose(getattr(left, name), getattr(right, name), rtol=1e-12, atol=scale, err_msg=name)
-
-
-@pytest.fixture(scope="session")
-def inputs() -> Callable[..., Inputs]:
-    return make_inputs
-
-
-@pytest.fixture(scope="session")
-def make() -> Any:
-    """``make.bars`` and ``make.weights``."""
-
-    class Make:
-        bars = staticmethod(make_bars)
-        weights = staticmethod(make_weights)
-
-    return Make
-
-
-@pytest.fixture(scope="session")
-def equal_runs() -> Callable[[Run, Run, Inputs], None]:
-    return demand_equal_runs
 
 
 @pytest.fixture(scope="session", params=[_reference.run, kernel_run], ids=["reference", "kernel"])

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from quantlab.backtest import _engine_kernels, _reference
+from quantlab.backtest import _reference
 from quantlab.backtest._run import Status
-from quantlab.backtest._simulate import kernel_run
+
+from .conftest import make_inputs
 
 NAN = math.nan
 
@@ -21,8 +22,8 @@ THREE = {
 }
 
 
-def test_three_bars_of_three_assets_by_hand(engine, inputs):
-    run = engine(inputs(**THREE))
+def test_three_bars_of_three_assets_by_hand(engine):
+    run = engine(make_inputs(**THREE))
     # Sized at 10, 20, 5: 50 A, -12.5 B, 50 C. Filled at 20, 20, 5: -1000 + 250 - 250.
     np.testing.assert_array_equal(run.orders.shares, [50.0, -12.5, 50.0])
     np.testing.assert_array_equal(run.orders.decision_price, [10.0, 20.0, 5.0])
@@ -33,14 +34,14 @@ def test_three_bars_of_three_assets_by_hand(engine, inputs):
     assert run.ruined == -1
 
 
-def test_open_fills_leave_the_bar_to_the_position(engine, inputs):
-    run = engine(inputs(**THREE, fill_price=[[9.0, 20.0, 5.0], [10.0, 20.0, 5.0], [NAN, NAN, NAN]]))
+def test_open_fills_leave_the_bar_to_the_position(engine):
+    run = engine(make_inputs(**THREE, fill_price=[[9.0, 20.0, 5.0], [10.0, 20.0, 5.0], [NAN, NAN, NAN]]))
     # A is bought at its open of 10 and closes at 20: 50 * 10 gained.
     np.testing.assert_array_equal(run.equity, [1000.0, 1500.0, 750.0])
 
 
-def test_whole_shares_with_slippage_and_commission_by_hand(engine, inputs):
-    run = engine(inputs(close=[[10.0]] * 3, weights={0: [1.0]}, cash=1000.0, slippage=0.01, rate=0.01, lot=1.0))
+def test_whole_shares_with_slippage_and_commission_by_hand(engine):
+    run = engine(make_inputs(close=[[10.0]] * 3, weights={0: [1.0]}, cash=1000.0, slippage=0.01, rate=0.01, lot=1.0))
     # n shares cost n * 10.1 * 1.01 = 10.201 n, so 98 is the most that 1,000 pays for: 999.698.
     np.testing.assert_array_equal(run.orders.shares, [98.0])
     np.testing.assert_allclose(run.orders.price, [10.1], rtol=1e-15)
@@ -51,26 +52,28 @@ def test_whole_shares_with_slippage_and_commission_by_hand(engine, inputs):
     np.testing.assert_allclose(run.slippage, [0.0, 9.8, 0.0], rtol=1e-13)
 
 
-def test_a_sale_receives_less_and_a_buy_pays_more(engine, inputs):
-    run = engine(inputs(close=[[10.0]] * 4, weights={0: [-1.0], 2: [0.0]}, slippage=0.1))
+def test_a_sale_receives_less_and_a_buy_pays_more(engine):
+    run = engine(make_inputs(close=[[10.0]] * 4, weights={0: [-1.0], 2: [0.0]}, slippage=0.1))
     np.testing.assert_allclose(run.orders.price, [9.0, 11.0], rtol=1e-15)
     assert run.orders.shares[0] < 0 < run.orders.shares[1]
 
 
-def test_borrow_is_paid_on_the_previous_mark_and_calendar_days(engine, inputs):
+def test_borrow_is_paid_on_the_previous_mark_and_calendar_days(engine):
     run = engine(
-        inputs(close=[[10.0], [10.0], [20.0], [20.0]], weights={0: [-0.5]}, days=[0, 1, 3, 1], borrow=0.36, lot=1.0)
+        make_inputs(
+            close=[[10.0], [10.0], [20.0], [20.0]], weights={0: [-0.5]}, days=[0, 1, 3, 1], borrow=0.36, lot=1.0
+        )
     )
     # Short 5: 5 * 10 * 0.36 * 3 / 360 on bar 2 (not yet at 20), 5 * 20 * 0.36 / 360 on bar 3.
     np.testing.assert_allclose(run.borrow, [0.0, 0.0, 0.15, 0.1], rtol=1e-14)
     np.testing.assert_allclose(run.equity, [100.0, 100.0, 49.85, 49.75], rtol=1e-14)
 
 
-def test_every_status_in_its_place(engine, inputs):
+def test_every_status_in_its_place(engine):
     close = [[10.0, 10.0, 10.0], [10.0, NAN, 10.0], [10.0, 10.0, 10.0]]
     fill = [[10.0, 10.0, 10.0], [10.0, 10.0, NAN], [10.0, 10.0, 10.0]]
     weights = {0: [0.1, 0.2, 0.3], 1: [0.0, 0.5, 0.0], 2: [0.5, 0.0, 0.0]}
-    orders = engine(inputs(close=close, fill_price=fill, weights=weights)).orders
+    orders = engine(make_inputs(close=close, fill_price=fill, weights=weights)).orders
     np.testing.assert_array_equal(orders.decided, [0, 0, 0, 1, 1, 2, 2])
     np.testing.assert_array_equal(orders.asset, [0, 1, 2, 0, 1, 0, 1])
     np.testing.assert_array_equal(orders.filled, [1, 1, -1, 2, -1, -1, -1])
@@ -92,19 +95,19 @@ def test_every_status_in_its_place(engine, inputs):
     np.testing.assert_array_equal(orders.decision_price, [10.0] * 7)
 
 
-def test_an_asset_that_never_had_a_price_is_skipped_at_no_price(engine, inputs):
-    orders = engine(inputs(close=[[10.0, NAN]] * 3, weights={0: [0.5, 0.5]})).orders
+def test_an_asset_that_never_had_a_price_is_skipped_at_no_price(engine):
+    orders = engine(make_inputs(close=[[10.0, NAN]] * 3, weights={0: [0.5, 0.5]})).orders
     np.testing.assert_array_equal(orders.status, [Status.FILLED, Status.SKIPPED])
     np.testing.assert_array_equal(orders.decision_price, [10.0, NAN])
 
 
-def test_no_record_for_an_absent_asset_that_nobody_wants(engine, inputs):
-    assert engine(inputs(close=[[10.0, NAN]] * 3, weights={0: [0.5, 0.0]})).orders.asset.tolist() == [0]
+def test_no_record_for_an_absent_asset_that_nobody_wants(engine):
+    assert engine(make_inputs(close=[[10.0, NAN]] * 3, weights={0: [0.5, 0.0]})).orders.asset.tolist() == [0]
 
 
-def test_ruin_closes_every_position_at_its_mark_and_stays(engine, inputs):
+def test_ruin_closes_every_position_at_its_mark_and_stays(engine):
     close = [[10.0, 10.0], [10.0, 10.0], [40.0, NAN], [1.0, 50.0]]
-    run = engine(inputs(close=close, weights={0: [-1.0, 0.5], 2: [1.0, 1.0], 3: [0.0, 0.0]}, rate=0.1))
+    run = engine(make_inputs(close=close, weights={0: [-1.0, 0.5], 2: [1.0, 1.0], 3: [0.0, 0.0]}, rate=0.1))
     assert run.ruined == 2
     orders = run.orders
     np.testing.assert_array_equal(orders.status, [0, 0, Status.LIQUIDATED, Status.LIQUIDATED])
@@ -121,35 +124,35 @@ def test_ruin_closes_every_position_at_its_mark_and_stays(engine, inputs):
     assert run.equity[3] == run.equity[2]
 
 
-def test_equity_of_exactly_zero_is_ruin(engine, inputs):
-    run = engine(inputs(close=[[10.0], [10.0], [20.0], [5.0]], weights={0: [-1.0]}))
+def test_equity_of_exactly_zero_is_ruin(engine):
+    run = engine(make_inputs(close=[[10.0], [10.0], [20.0], [5.0]], weights={0: [-1.0]}))
     assert run.ruined == 2
     np.testing.assert_array_equal(run.equity, [100.0, 100.0, 0.0, 0.0])
 
 
-def test_without_a_decision_nothing_happens(engine, inputs):
-    run = engine(inputs(close=[[10.0, NAN], [20.0, 1.0]]))
+def test_without_a_decision_nothing_happens(engine):
+    run = engine(make_inputs(close=[[10.0, NAN], [20.0, 1.0]]))
     np.testing.assert_array_equal(run.equity, [100.0, 100.0])
     assert run.orders.decided.size == 0
 
 
-def test_one_bar(engine, inputs):
-    run = engine(inputs(close=[[10.0]], weights={0: [1.0]}))
+def test_one_bar(engine):
+    run = engine(make_inputs(close=[[10.0]], weights={0: [1.0]}))
     np.testing.assert_array_equal(run.orders.status, [Status.NO_NEXT_BAR])
     np.testing.assert_array_equal(run.equity, [100.0])
 
 
-def test_a_fractional_order_below_a_billionth_of_equity_is_not_sent(engine, inputs):
-    run = engine(inputs(close=[[10.0]] * 4, weights={0: [0.5], 1: [0.5 + 0.9e-9], 2: [0.5 + 1.1e-9]}))
+def test_a_fractional_order_below_a_billionth_of_equity_is_not_sent(engine):
+    run = engine(make_inputs(close=[[10.0]] * 4, weights={0: [0.5], 1: [0.5 + 0.9e-9], 2: [0.5 + 1.1e-9]}))
     np.testing.assert_array_equal(run.orders.decided, [0, 2])
 
 
-def test_what_cannot_be_afforded_at_any_size_is_the_smallest_tried(engine, inputs):
+def test_what_cannot_be_afforded_at_any_size_is_the_smallest_tried(engine):
     # Any trade costs 150 of an equity of 100: sizes 100 and 0 are tried, and at 0 nothing is traded.
-    run = engine(inputs(close=[[10.0]] * 3, weights={0: [1.0]}, minimum=150.0))
+    run = engine(make_inputs(close=[[10.0]] * 3, weights={0: [1.0]}, minimum=150.0))
     assert run.orders.decided.size == 0
     # A position is sold down to nothing even when that costs more than there is, and the fee of 60 is the ruin.
-    run = engine(inputs(close=[[10.0], [10.0], [10.0], [10.0]], weights={0: [1.0], 1: [0.5]}, minimum=60.0))
+    run = engine(make_inputs(close=[[10.0], [10.0], [10.0], [10.0]], weights={0: [1.0], 1: [0.5]}, minimum=60.0))
     np.testing.assert_array_equal(run.orders.shares, [4.0, -4.0])
     np.testing.assert_array_equal(run.equity, [100.0, 40.0, -20.0, -20.0])
 
@@ -167,23 +170,6 @@ def test_what_cannot_be_afforded_at_any_size_is_the_smallest_tried(engine, input
         (3.0, 10.0, {}, 0.0),
     ],
 )
-def test_commission(shares, price, schedule, expected, inputs):
-    given = inputs(close=[[1.0]], **schedule)
+def test_commission(shares, price, schedule, expected):
+    given = make_inputs(close=[[1.0]], **schedule)
     assert _reference.commission(shares, shares * price, given) == expected
-
-
-def test_the_kernel_is_its_python_original(inputs, equal_runs, monkeypatch):
-    """Numba compiles what stands in the file, and the file is right: jitted == Python == reference."""
-    given = inputs(
-        close=[[10.0, 20.0], [11.0, NAN], [12.0, 19.0], [30.0, 18.0]],
-        weights={0: [0.7, -0.9], 1: [0.5, 0.5], 2: [-0.5, 0.5]},
-        slippage=0.001,
-        per_share=0.01,
-        minimum=0.1,
-        borrow=0.03,
-        lot=0.1,
-    )
-    jitted, judge = kernel_run(given), _reference.run(given)
-    monkeypatch.setattr(_engine_kernels, "run", _engine_kernels.run.py_func)
-    equal_runs(jitted, judge, given)
-    equal_runs(kernel_run(given), judge, given)

@@ -1,8 +1,9 @@
 """Law 1, applied to every public function of the causal rooms: they are found, not listed.
 
-A function is called with inputs made from its signature: parameters annotated with a Panel or Bars get random data with gaps
-and late listings, required others a value from ``VALUES`` by name. Then it is called once more for each optional input and for
-each value in ``CHOICES``. What cannot be called this way fails here and tells its author what to add.
+A function is called with inputs made from its signature: parameters annotated with a Panel or Bars get random data
+with gaps and late listings, required others a value from ``VALUES`` by name. Then it is called once more for each
+optional input and for each value in ``CHOICES``. What cannot be called this way fails here and tells its author what
+to add.
 """
 
 from __future__ import annotations
@@ -28,26 +29,30 @@ VALUES = {
     "lookback": 63,
     "skip": 5,
     "lag": 3,
-    "span": 10.0,
-    "halflife": 5.0,
     "periods": 252.0,
     "top": 0.4,
     "buckets": 3,
-    "quantile": 0.2,
-    "lower": 0.1,
-    "upper": 0.9,
 }
 # Other values worth a call, for parameters that choose between ways of computing; every text parameter must stand here.
+# A parameter that is true or false is tried both ways without being listed.
 CHOICES = {
     "bottom": [0.2, 2],
     "kind": ["simple", "log"],
-    "minimum": [5],
-    "net": [0.2],
     "rebalance": ["month_end", "week_end", "every 5", 3],
     "skip": [0],
     "top": [2],
     "weighting": ["equal", "score"],
 }
+# Further calls of single functions: arguments that only make sense together.
+EXAMPLES = {
+    "quantlab.core.ts.ewm_mean": [{"span": 10.0}, {"halflife": 5.0, "min_periods": 7}],
+    "quantlab.core.ts.ewm_std": [{"span": 10.0}, {"halflife": 5.0, "min_periods": 7}],
+    "quantlab.core.xs.demean": [{"groups": {"A": "x", "B": "x", "C": "y", "D": "y", "E": "y", "F": None}}],
+    "quantlab.core.xs.winsorize": [{"lower": 0.2, "upper": 0.7}],
+    "quantlab.portfolio.long_short": [{"bottom": 0.2, "net": 0.3, "weighting": "score"}],
+}
+# Functions that cannot be called with their defaults, so that their examples are all there is.
+EXAMPLES_ALONE = {"quantlab.core.ts.ewm_mean", "quantlab.core.ts.ewm_std"}
 # Public names of the rooms that are not functions of data, with the reason.
 EXEMPT: dict[str, str] = {}
 
@@ -88,7 +93,7 @@ INPUTS = {
     "values": lambda: panel(returns(3)),
     "returns": lambda: panel(returns(4)),
     "volume": lambda: bars().volume,
-    "weights": lambda: panel(np.nan_to_num(returns(5))),
+    "weights": lambda: panel(np.abs(returns(5))),
     "groups": lambda: panel(np.floor(generator(13).random((dates().size, 6)) * 3)),
     "exposures": lambda: [panel(returns(6)), panel(returns(7))],
     "market": lambda: Panel(returns(8)[:, :1], dates(), ["market"]),
@@ -125,7 +130,7 @@ def example(parameter: inspect.Parameter):
 
 
 def calls(name: str, function) -> list[tuple[list, dict]]:
-    """Return the (positional, keyword) arguments of every call worth a check, or fail with what the author has to add."""
+    """Return the (positional, keyword) arguments of every call worth a check, or fail with what has to be added."""
     if inspect.isclass(function):
         pytest.fail(f"{name} is a class, which this test cannot call: add it to EXEMPT in {__name__} with the reason.")
     parameters = inspect.signature(function).parameters.values()
@@ -151,12 +156,15 @@ def calls(name: str, function) -> list[tuple[list, dict]]:
             pytest.fail(f"{name} needs `{parameter.name}`: add an example of it to VALUES in {__name__}.")
         elif "str" in str(parameter.annotation) and parameter.name not in CHOICES:
             pytest.fail(f"{name} has the text parameter `{parameter.name}`: add its choices to CHOICES in {__name__}.")
+        if isinstance(parameter.default, bool):
+            optional.append({parameter.name: not parameter.default})
         optional += [
             {parameter.name: choice} for choice in CHOICES.get(parameter.name, []) if not takes_data(parameter)
         ]
     if not positional and not any(takes_data(parameter) for parameter in parameters):
         pytest.fail(f"{name} takes no Panel and no Bars: add it to EXEMPT in {__name__} with the reason.")
-    return [(positional, base), *((positional, base | extra) for extra in optional)]
+    plain = [] if name in EXAMPLES_ALONE else [{}, *optional]
+    return [(positional, base | extra) for extra in [*plain, *EXAMPLES.get(name, [])]]
 
 
 def check(name: str, function) -> None:
@@ -166,7 +174,7 @@ def check(name: str, function) -> None:
         except LookAheadError:
             raise
         except (QuantlabError, TypeError) as error:
-            shown = {key: value for key, value in keywords.items() if not isinstance(value, (Panel, Bars))}
+            shown = {key: value for key, value in keywords.items() if key not in INPUTS}
             pytest.fail(
                 f"{name} could not be called with {shown}: {error} Add a working example to VALUES in {__name__}."
             )
@@ -186,7 +194,8 @@ def test_functions_were_found():
 
 
 def whole_sample_zscore(close: Panel) -> Panel:
-    return close.map(lambda x: (x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0))
+    known = close.where(close > 0, 1.0)
+    return known.map(lambda x: (x - x.mean(axis=0)) / (x.std(axis=0) + 1.0))
 
 
 def tomorrow(close: Panel) -> Panel:

@@ -97,8 +97,9 @@ def clocks(module):
             text = ".".join(dotted(node).split(".")[-2:])
             if text in CLOCKS:
                 yield node, f"{text} reads the clock; results depend on inputs and seed alone"
-        elif isinstance(node, ast.ImportFrom) and node.module == "time":
-            if any(f"time.{alias.name}" in CLOCKS for alias in node.names):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            names = {f"time.{alias.name}" for alias in node.names}
+            if names & CLOCKS:
                 yield node, "imports a clock; results depend on inputs and seed alone"
         if isinstance(node, ast.Call) and dotted(node.func).endswith("datetime64"):
             words = {getattr(argument, "value", None) for argument in node.args}

@@ -23,8 +23,8 @@ def test_public_surface_equals_the_golden_list(maker):
     if found != golden:
         changes = difflib.unified_diff(golden.splitlines(), found.splitlines(), "golden", "package", lineterm="", n=1)
         pytest.fail(
-            "The public surface changed. If that is meant, run `python tests/laws/golden/make_public_surface.py`, look at "
-            "its diff and add a line to CHANGELOG.md.\n" + "\n".join(list(changes)[:80]),
+            "The public surface changed. If that is meant, run `python tests/laws/golden/make_public_surface.py`, look "
+            "at its diff and add a line to CHANGELOG.md.\n" + "\n".join(list(changes)[:80]),
             pytrace=False,
         )
 

@@ -58,7 +58,7 @@ def test_degenerate(name, metric):
         assert math.isfinite(estimate.value)
         assert estimate.reason == ""
         assert estimate.method == "none" or math.isfinite(estimate.low + estimate.high + estimate.se)
-        assert (estimate.method == "none") == ("interval" in estimate.details)
+        assert (estimate.method == "none") == ("no_interval" in estimate.details)
 
 
 @pytest.mark.parametrize("metric", STANDARD, ids=lambda metric: metric.__name__)

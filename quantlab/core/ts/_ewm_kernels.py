@@ -16,7 +16,7 @@ from quantlab.core._sum_kernels import two_sum
 _LARGEST = 1e150  # beyond this a square is no float64
 
 
-@kernel
+@kernel(plain=True)
 def ewm(x, decay, least, deviation):
     """Exponentially weighted mean of each column up to each row, or its unbiased standard deviation.
 

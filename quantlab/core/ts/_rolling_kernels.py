@@ -24,7 +24,7 @@ from quantlab.core._sum_kernels import split_mean, two_sum
 _STRIP = 64  # on 2520 x 3000, window 252: 32 to 128 within 10 % of each other, 512 half as fast
 
 
-@kernel
+@kernel(plain=True)
 def rolling_sums(x, window, least, mean):
     """Sum of each window, or its mean, from compensated sums."""
     rows, columns = x.shape
@@ -68,7 +68,7 @@ def rolling_sums(x, window, least, mean):
     return out
 
 
-@kernel
+@kernel(plain=True)
 def rolling_deviations(x, window, least):
     """Sample standard deviation (n - 1) of each window; NaN where it is not a finite number.
 
@@ -126,7 +126,7 @@ def rolling_deviations(x, window, least):
     return out
 
 
-@kernel
+@kernel(plain=True)
 def rolling_extremes(x, window, least, sign):
     """Minimum of each window (``sign`` 1.0) or its maximum (``sign`` -1.0)."""
     rows, columns = x.shape
@@ -162,7 +162,7 @@ def rolling_extremes(x, window, least, sign):
     return out
 
 
-@kernel
+@kernel(plain=True)
 def rolling_slopes(x, window, least):
     """Least-squares slope per row of each window on its row numbers, over the present values; NaN where not finite.
 
@@ -228,7 +228,7 @@ def rolling_slopes(x, window, least):
     return out
 
 
-@kernel
+@kernel(plain=True)
 def rolling_ranks(x, window, least):
     """Rank of the newest value among the present values of its window, ties averaged, divided by their number."""
     rows, columns = x.shape

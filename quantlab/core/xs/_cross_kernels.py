@@ -11,30 +11,31 @@ from quantlab.core._sum_kernels import split_mean, two_sum
 _DEPENDENT = 1e-12  # of a column's norm: less than this left after projection is rounding, not information
 
 
-@kernel
+@kernel(plain=True)
 def average_ranks(x, order, out):
     """Write into ``out`` the rank of each present value in its row, 1 for the lowest, ties averaged.
 
-    ``x`` (T, N) float64, ``order`` (T, N) int64 sorts each row with NaN last.
+    ``x`` (T, N) float64, ``order`` (T, N) int64 sorts each row with missing values among the infinite ones at its end.
     """
     rows, columns = x.shape
     for t in range(rows):
         first = 0
-        while first < columns:
+        while first < columns and x[t, order[t, first]] < np.inf:
             value = x[t, order[t, first]]
-            if value != value:
-                break
             after = first + 1
             while after < columns and x[t, order[t, after]] == value:
                 after += 1
             for i in range(first, after):
                 out[t, order[t, i]] = 0.5 * (first + 1 + after)
             first = after
+        infinite = 0
         for i in range(first, columns):
-            out[t, order[t, i]] = np.nan
+            infinite += 1 if x[t, order[t, i]] == np.inf else 0
+        for i in range(first, columns):
+            out[t, order[t, i]] = first + 0.5 * (infinite + 1) if x[t, order[t, i]] == np.inf else np.nan
 
 
-@kernel
+@kernel(plain=True)
 def zscores(x):
     """(x - mean) / sample deviation of each row; a row whose deviation is zero or not finite is NaN throughout."""
     rows, columns = x.shape
@@ -62,7 +63,7 @@ def zscores(x):
     return out
 
 
-@kernel
+@kernel(plain=True)
 def demeaned(x, codes, groups):
     """``x`` minus the mean of its group in its row.
 
@@ -92,8 +93,17 @@ def demeaned(x, codes, groups):
     return out
 
 
-@kernel
-def project_out(basis, rank, w, vector):
+@kernel(plain=True)
+def weighted_norm(w, n, vector):
+    """Square root of the sum of w * vector**2 over the first ``n`` places."""
+    total = 0.0
+    for i in range(n):
+        total += w[i] * vector[i] * vector[i]
+    return np.sqrt(total)
+
+
+@kernel(plain=True)
+def project_out(basis, rank, w, n, vector):
     """Take from ``vector`` its parts along the first ``rank`` rows of ``basis``, orthonormal under the weights ``w``.
 
     Twice, because the first pass leaves rounding of the size of what it took away.
@@ -101,22 +111,13 @@ def project_out(basis, rank, w, vector):
     for _ in range(2):
         for k in range(rank):
             part = 0.0
-            for i in range(w.shape[0]):
+            for i in range(n):
                 part += w[i] * basis[k, i] * vector[i]
-            for i in range(w.shape[0]):
+            for i in range(n):
                 vector[i] -= part * basis[k, i]
 
 
-@kernel
-def weighted_norm(w, vector):
-    """Square root of the sum of w * vector**2."""
-    total = 0.0
-    for i in range(w.shape[0]):
-        total += w[i] * vector[i] * vector[i]
-    return np.sqrt(total)
-
-
-@kernel
+@kernel(plain=True)
 def residuals(y, exposures, weights, out):
     """Write into ``out`` what a weighted regression of each row of ``y`` on a constant and the exposures leaves.
 
@@ -127,7 +128,7 @@ def residuals(y, exposures, weights, out):
     rounding, and is zero.
     """
     count, rows, columns = exposures.shape
-    basis_store, rest_store, w_store = np.empty((count + 1, columns)), np.empty(columns), np.empty(columns)
+    basis, rest, w = np.empty((count + 1, columns)), np.empty(columns), np.empty(columns)
     place = np.empty(columns, dtype=np.int64)
     for t in range(rows):
         n = 0
@@ -137,28 +138,25 @@ def residuals(y, exposures, weights, out):
             for k in range(count):
                 present = present and exposures[k, t, j] == exposures[k, t, j]
             if present:
-                place[n] = j
-                w_store[n] = weights[t, j]
-                rest_store[n] = y[t, j]
+                place[n], w[n], rest[n] = j, weights[t, j], y[t, j]
                 n += 1
-        w, rest, basis = w_store[:n], rest_store[:n], basis_store[:, :n]
         rank = 0
-        for k in range(count + 1):
+        for k in range(-1, count):
             vector = basis[rank]
             for i in range(n):
-                vector[i] = 1.0 if k == 0 else exposures[k - 1, t, place[i]]
-            whole = weighted_norm(w, vector)
-            project_out(basis, rank, w, vector)
-            left = weighted_norm(w, vector)
+                vector[i] = 1.0 if k < 0 else exposures[k, t, place[i]]
+            whole = weighted_norm(w, n, vector)
+            project_out(basis, rank, w, n, vector)
+            left = weighted_norm(w, n, vector)
             if not left <= _DEPENDENT * whole:
                 for i in range(n):
                     vector[i] /= left
                 rank += 1
         if n <= rank:
             continue
-        whole = weighted_norm(w, rest)
-        project_out(basis, rank, w, rest)
-        left = weighted_norm(w, rest)
+        whole = weighted_norm(w, n, rest)
+        project_out(basis, rank, w, n, rest)
+        left = weighted_norm(w, n, rest)
         if left - left == 0.0:
             for i in range(n):
                 out[t, place[i]] = 0.0 if left <= _DEPENDENT * whole else rest[i]

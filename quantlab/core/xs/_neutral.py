@@ -15,6 +15,8 @@ from quantlab.core._panel import Panel
 from quantlab.core.xs import _cross_kernels as kernels
 from quantlab.core.xs._strips import strips
 
+_DENSE = 4096  # codes of a narrower span need no sorting; the sums of so many groups fit into the processor's cache
+
 
 def demean(data: PanelLike, *, groups: PanelLike | Mapping[str, str | None] | None = None) -> Panel:
     """Return the values minus the mean of their date, or of their group on that date.
@@ -130,9 +132,15 @@ def _coded_groups(panel: Panel, groups: Panel) -> tuple[np.ndarray, int]:
     present = ~np.isnan(values)
     _demand_each(groups, ~present | (np.floor(values) == values) & np.isfinite(values), "groups", "a whole number")
     codes = np.full(values.shape, -1, dtype=np.int64)
+    if not present.any():
+        return codes, 1
+    low, high = float(values[present].min()), float(values[present].max())
+    if high - low < _DENSE:
+        np.subtract(values, low, out=codes, where=present, casting="unsafe")
+        return codes, int(high - low) + 1
     known, inverse = np.unique(values[present], return_inverse=True)
     codes[present] = inverse
-    return codes, max(known.size, 1)
+    return codes, known.size
 
 
 def _named_exposures(

@@ -79,13 +79,16 @@ def quantile_buckets(data: PanelLike, *, buckets: int) -> Panel:
     q = integer(buckets, name="buckets", low=2)
     twice = 2.0 * _ranks(panel.values)
     # Whole numbers on both sides of the division: no bucket edge is a matter of rounding.
-    return panel._like((twice - 1.0) * q // np.maximum(2 * _present(panel.values), 1) + 1.0)
+    return panel._like(np.floor((twice - 1.0) * q / np.maximum(2 * _present(panel.values), 1)) + 1.0)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     out = np.empty(values.shape)
     for rows in strips(values.shape):
-        kernels.average_ranks(values[rows], np.argsort(values[rows], axis=1), out[rows])
+        part = values[rows]
+        # NumPy's fast sort steps back to one five times slower where it meets a NaN.
+        order = np.argsort(np.where(np.isnan(part), np.inf, part), axis=1)
+        kernels.average_ranks(part, order, out[rows])
     return out
 
 

@@ -32,7 +32,7 @@
   function linearTicks(low, high, count) {
     const raw = (high - low) / Math.max(count, 2);
     const power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
+    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
     const out = [];
     for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) out.push(Number((k * step).toPrecision(12)));
     return out;
@@ -74,7 +74,7 @@
   function yAxis(chart, panel, key, domain, pixels, theme) {
     const log = panel.log && logs.has(key);
     let [low, high] = extent(chart, panel, key);
-    const count = Math.max(2, Math.round(pixels / 48));
+    const count = Math.max(2, Math.round(pixels / 42));
     if (log && low <= 0) low = high / 1000;
     const pad = 0.04;
     let range;
@@ -111,7 +111,7 @@
 
   function frame(t) {
     return {
-      autosize: true, margin: { l: 50, r: 10, t: 24, b: 28, pad: 4 }, paper_bgcolor: t.ground, plot_bgcolor: t.ground,
+      autosize: true, margin: { l: 50, r: 10, t: 28, b: 28, pad: 4 }, paper_bgcolor: t.ground, plot_bgcolor: t.ground,
       font: { family: t.font, size: 12, color: t.text }, showlegend: false, hovermode: "x unified", dragmode: touch ? false : "zoom",
       hoverlabel: { bgcolor: t.raised, bordercolor: t.strong, font: { color: t.text, size: 12, family: t.font } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: t.muted, activecolor: t.text },
@@ -123,7 +123,7 @@
 
   function lines(place, chart, key, t) {
     const layout = frame(t);
-    const gap = chart.panels.length > 1 ? 34 / place.clientHeight : 0;
+    const gap = chart.panels.length > 1 ? 42 / place.clientHeight : 0;
     const total = chart.panels.reduce((sum, panel) => sum + panel.share, 0);
     const inner = place.clientHeight - layout.margin.t - layout.margin.b;
     const traces = [];
@@ -136,7 +136,7 @@
       layout["yaxis" + suffix] = yAxis(chart, panel, key, domain, size * inner, t);
       layout.annotations.push({
         text: panel.title, xref: "paper", x: 0, xanchor: "left", yref: "paper", y: domain[1], yanchor: "bottom",
-        showarrow: false, font: { size: 12, color: t.muted }, yshift: 3,
+        showarrow: false, font: { size: 12, color: t.muted }, yshift: 8, xshift: -layout.margin.l,
       });
       panel.lines.forEach((line) => {
         const color = t.series[line.color - 1];
@@ -151,7 +151,7 @@
     layout.xaxis = {
       type: chart.time ? "date" : "linear", gridcolor: t.line, showgrid: false, tickfont: { color: t.muted }, linecolor: t.strong,
       anchor: "y" + (chart.panels.length > 1 ? chart.panels.length : ""), ticks: "outside", ticklen: 4, tickcolor: t.strong, zeroline: false,
-      nticks: Math.max(3, Math.floor(place.clientWidth / 90)), tickangle: 0, showspikes: true, spikemode: "across", spikethickness: 1,
+      nticks: Math.max(3, Math.floor(place.clientWidth / 72)), tickangle: 0, showspikes: true, spikemode: "across", spikethickness: 1,
       spikedash: "solid", spikecolor: t.strong, range: zoom.range || chart.range, hoverformat: chart.daily ? "%Y-%m-%d" : "%Y-%m-%d %H:%M",
     };
     layout.hoversubplots = "axis";
@@ -171,7 +171,7 @@
     }));
     const sums = chart.x.map((_, i) => chart.bars.reduce((s, bar) => s + (hidden.has(key + "/" + bar.name) ? 0 : bar.y[i] || 0), 0));
     const high = Math.max(...sums, 0) || 0.01;
-    const ticks = linearTicks(0, high * 1.04, Math.round((place.clientHeight - 52) / 48));
+    const ticks = linearTicks(0, high * 1.04, Math.round((place.clientHeight - 56) / 48));
     layout.barmode = "relative";
     layout.bargap = 0.25;
     layout.xaxis = {
@@ -202,19 +202,23 @@
     const high = Math.max(...chart.counts);
     const counts = linearTicks(0, high, 4);
     layout.hovermode = "closest";
-    layout.margin.t = 40;
+    layout.margin.t = 44;
     layout.xaxis = { range: [ends[0] - width / 2, ends[1] + width / 2], tickvals: ticks, ticktext: ticks.map(show), tickfont: { color: t.muted }, linecolor: t.strong, zeroline: false, showgrid: false, fixedrange: true, tickangle: 0 };
     layout.yaxis = { range: [0, high * 1.04], tickvals: counts, ticktext: counts.map(number), gridcolor: t.line, tickfont: { color: t.muted }, fixedrange: true, zeroline: true, zerolinecolor: t.strong };
     chart.marks.forEach((mark) => {
       layout.shapes.push({ type: "line", xref: "x", yref: "paper", x0: mark.value, x1: mark.value, y0: 0, y1: 1, line: { color: t.text, width: 1, dash: mark.dash } });
-      layout.annotations.push({ text: hover(mark.value), xref: "x", x: mark.value, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { size: 12, color: t.text } });
+      if (mark.name === "estimate") return;
+      // Outward, so that two labels never meet; inward where there is no room.
+      const at = (mark.value - ends[0]) / (ends[1] - ends[0]) * place.clientWidth;
+      const outward = mark.name === "low" ? (at > 110 ? "right" : "left") : (at < place.clientWidth - 110 ? "left" : "right");
+      layout.annotations.push({ text: hover(mark.value), xref: "x", x: mark.value, xanchor: outward, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { size: 12, color: t.text } });
     });
-    layout.annotations.push({ ...title(chart.axis, t), yshift: 19 });
+    layout.annotations.push({ ...title(chart.axis, t), yshift: 22 });
     return [traces, layout];
   }
 
   const title = (text, t) => ({
-    text, xref: "paper", x: 0, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { size: 12, color: t.muted }, yshift: 3,
+    text, xref: "paper", x: 0, xanchor: "left", yref: "paper", y: 1, yanchor: "bottom", showarrow: false, font: { size: 12, color: t.muted }, yshift: 8, xshift: -50,
   });
 
   const d3 = (unit) => (v) => (unit.startsWith("fraction") ? (100 * v).toFixed(2) + "%" : v.toFixed(2)).replace("-", "\u2212");
