@@ -78,7 +78,8 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
     debit = np.flatnonzero(run.cash[alive] < -1e-9 * run.equity[alive])
     if debit.size:
         low = debit[np.argmin(run.cash[alive][debit])]
-        detail = f"cash below zero, lowest {run.cash[low]:,.2f} on {show(dates[low])}; no interest is charged"
+        amount = f"{run.cash[low]:,.2f} ({run.cash[low] / run.equity[low]:.2%} of equity) on {show(dates[low])}"
+        detail = f"cash below zero, lowest {amount}; no interest is charged"
         found.append(Finding("debit", "warning", show(dates[debit[0]]), "", debit.size, detail))
     if run.ruined >= 0:
         detail = f"equity {run.equity[run.ruined]:,.2f}: every position was closed at its mark, the book stopped"

@@ -36,7 +36,7 @@ def figure(result: Result) -> go.Figure:
     >>> days = ["2024-01-02", "2024-01-03", "2024-01-04"]
     >>> bars = as_bars(Panel([[10.0], [10.0], [9.0]], days, ["A"]))
     >>> drawn = figure(simulate(Panel([[1.0]], days[:1], ["A"]), bars, fill="next_close"))
-    >>> [(line.name, round(line.y[-1], 3)) for line in drawn.data]
+    >>> [(line.name, round(float(line.y[-1]), 3)) for line in drawn.data]
     [('Equity', 900000.0), ('Drawdown', -0.1)]
     """
     import plotly.graph_objects as go

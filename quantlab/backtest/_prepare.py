@@ -18,6 +18,9 @@ from quantlab.execution import Account, Costs
 FILLS = ("next_open", "next_close")
 UNLISTED = ("raise", "cash")
 
+# Beyond it the money of the account is lost in the rounding of the positions, and further on it overflows.
+_LARGEST_WEIGHT = 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -49,7 +52,7 @@ def prepare(weights: PanelLike, bars: Bars, costs: Costs, account: Account, fill
         raise InputError(f'`unlisted` must be "raise" or "cash", received {unlisted!r}.')
     prices = bars.demand("open" if fill == "next_open" else "close")
     target = _decisions(as_panel(weights, name="weights"), bars)
-    empty = np.isnan(target.values).all(axis=1) if target.shape[0] else np.zeros(0, dtype=bool)
+    empty = np.isnan(target.values).all(axis=1)
     findings = []
     if empty.any():
         first = show(target.dates[empty][0])
@@ -104,6 +107,11 @@ def _decisions(weights: Panel, bars: Bars) -> Panel:
             f"`weights` and `bars` differ in symbols: {difference(weights.symbols, bars.symbols)}.",
             hint="bring the weights onto the bars' symbols: `weights.select(bars.symbols)`.",
         )
+    if len(weights) == 0:
+        raise InputError(
+            "`weights` has no rows: there is no decision to run.",
+            hint="check that the first decision is not later than the last bar.",
+        )
     place = np.searchsorted(bars.dates, weights.dates)
     if weights.dates.dtype != bars.dates.dtype:
         raise LabelError(f"`weights` have dates of {weights.dates.dtype} and `bars` of {bars.dates.dtype}.")
@@ -119,7 +127,7 @@ def _decisions(weights: Panel, bars: Bars) -> Panel:
 
 
 def _check_finite(target: Panel) -> None:
-    bad = ~np.isfinite(target.values)
+    bad = ~(np.abs(target.values) <= _LARGEST_WEIGHT)
     if bad.any():
         rows, columns = np.nonzero(bad)
         more = f" and {rows.size - 1} more" if rows.size > 1 else ""
@@ -127,7 +135,7 @@ def _check_finite(target: Panel) -> None:
         kind = "missing (NaN)" if np.isnan(value) else f"{value}"
         raise DataError(
             f"The weight of {target.symbols[columns[0]]} on {show(target.dates[rows[0]])}{more} is {kind}.",
-            hint="0 means none; a row that is NaN throughout means no decision.",
+            hint="a weight is a fraction of equity: 0 means none, and a row that is NaN throughout no decision.",
         )
 
 

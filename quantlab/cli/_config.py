@@ -1,7 +1,7 @@
 """The configuration of a backtest: one TOML file, read once, refused whole at the first thing that it does not mean.
 
-Every field's description is its rule, and completes the sentence "`table.key` must be ...". Paths of the store and of the
-report are relative to the current directory, since they belong to a run; the strategy's file is relative to the
+Every field's description is its rule, and completes the sentence "`table.key` must be ...". Paths of the store and of
+the report are relative to the current directory, since they belong to a run; the strategy's file is relative to the
 configuration, since the two belong together.
 """
 
@@ -39,11 +39,11 @@ Text = Annotated[str, Field(min_length=1)]
 class Data(Table):
     """Which bars."""
 
-    store: Text = Field("data", description="the folder of a store, as text")
+    store: Text = Field(default="data", description="the folder of a store, as text")
     dataset: Text = Field(description="the name of a dataset in the store, as text")
-    start: Day | None = Field(None, description="a date such as 1995-01-01")
-    end: Day | None = Field(None, description="a date such as 2020-12-31")
-    symbols: list[Text] | None = Field(None, min_length=1, description="a list of symbols, not empty")
+    start: Day | None = Field(default=None, description="a date such as 1995-01-01")
+    end: Day | None = Field(default=None, description="a date such as 2020-12-31")
+    symbols: list[Text] | None = Field(default=None, min_length=1, description="a list of symbols, not empty")
 
     @model_validator(mode="after")
     def _ordered(self) -> Data:
@@ -65,11 +65,15 @@ class Strategy(Table):
 class Commission(Table):
     """Per share or in proportion to the trade's value."""
 
-    per_share: float | None = Field(None, ge=0, description="currency per share, zero or more")
-    bps: float | None = Field(None, ge=0, lt=10_000, description="basis points of the trade's value, 0 to 10,000")
-    minimum: float = Field(0.0, ge=0, description="currency per order, zero or more")
+    per_share: float | None = Field(default=None, ge=0, description="currency per share, zero or more")
+    bps: float | None = Field(
+        default=None, ge=0, lt=10_000, description="basis points of the trade's value, 0 to 10,000"
+    )
+    minimum: float = Field(default=0.0, ge=0, description="currency per order, zero or more")
     maximum: float | None = Field(
-        None, ge=0, description="a fraction of the trade's value with `per_share`, currency per order with `bps`"
+        default=None,
+        ge=0,
+        description="a fraction of the trade's value with `per_share`, currency per order with `bps`",
     )
 
     @model_validator(mode="after")
@@ -84,10 +88,12 @@ class CostTable(Table):
     """What trading costs; what is left out is free."""
 
     commission: Commission | None = Field(
-        None, description="a table such as {per_share = 0.005, minimum = 1.0, maximum = 0.01} or {bps = 5}"
+        default=None, description="a table such as {per_share = 0.005, minimum = 1.0, maximum = 0.01} or {bps = 5}"
     )
-    slippage_bps: float = Field(0.0, ge=0, lt=10_000, description="basis points, 0 to 10,000")
-    borrow: float | None = Field(None, ge=0, description="a fraction per year, zero or more, such as 0.005 for 0.5 %")
+    slippage_bps: float = Field(default=0.0, ge=0, lt=10_000, description="basis points, 0 to 10,000")
+    borrow: float | None = Field(
+        default=None, ge=0, description="a fraction per year, zero or more, such as 0.005 for 0.5 %"
+    )
 
 
 def _lot(value: Any) -> Any:
@@ -99,9 +105,10 @@ def _lot(value: Any) -> Any:
 class AccountTable(Table):
     """The account that trades."""
 
-    cash: float = Field(1_000_000.0, gt=0, allow_inf_nan=False, description="currency, above zero")
+    cash: float = Field(default=1_000_000.0, gt=0, allow_inf_nan=False, description="currency, above zero")
     lot: Annotated[str | float, BeforeValidator(_lot)] = Field(
-        "whole", description='"whole" (whole shares), "fractional", or the number of shares in a lot, above zero'
+        default="whole",
+        description='"whole" (whole shares), "fractional", or the number of shares in a lot, above zero',
     )
 
     @model_validator(mode="after")
@@ -114,9 +121,9 @@ class AccountTable(Table):
 class Backtest(Table):
     """How orders are filled."""
 
-    fill: Literal["next_open", "next_close"] = Field("next_open", description='"next_open" or "next_close"')
-    unlisted: Literal["raise", "cash"] = Field("raise", description='"raise" or "cash"')
-    strict: bool = Field(False, description="true or false")
+    fill: Literal["next_open", "next_close"] = Field(default="next_open", description='"next_open" or "next_close"')
+    unlisted: Literal["raise", "cash"] = Field(default="raise", description='"raise" or "cash"')
+    strict: bool = Field(default=False, description="true or false")
 
 
 class WalkForwardTable(Table):
@@ -124,8 +131,10 @@ class WalkForwardTable(Table):
 
     train: int = Field(ge=2, description="a whole number of bars, 2 or more")
     test: int = Field(ge=1, description="a whole number of bars, 1 or more")
-    purge: int = Field(0, ge=0, description="a whole number of bars, 0 or more")
-    anchored: bool = Field(False, description="true (training starts at the first bar) or false (a rolling window)")
+    purge: int = Field(default=0, ge=0, description="a whole number of bars, 0 or more")
+    anchored: bool = Field(
+        default=False, description="true (training starts at the first bar) or false (a rolling window)"
+    )
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         min_length=1, description="a table of lists: for each parameter of the strategy the values to try"
     )
@@ -134,16 +143,18 @@ class WalkForwardTable(Table):
 class BootstrapTable(Table):
     """Intervals by resampling."""
 
-    metrics: list[Text] = Field(["sharpe"], min_length=1, description='a list of metrics such as ["sharpe", "cagr"]')
-    reps: int = Field(10_000, ge=40, description="a whole number of resamples, 40 or more")
-    seed: int = Field(0, ge=0, lt=2**63, description="a whole number, 0 or more")
+    metrics: list[Text] = Field(
+        default=["sharpe"], min_length=1, description='a list of metrics such as ["sharpe", "cagr"]'
+    )
+    reps: int = Field(default=10_000, ge=40, description="a whole number of resamples, 40 or more")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="a whole number, 0 or more")
 
 
 class ReportTable(Table):
     """The tearsheet."""
 
     path: str = Field(pattern=r"\.html?$", description='a file name that ends in ".html", as text')
-    title: Text | None = Field(None, description="text")
+    title: Text | None = Field(default=None, description="text")
 
 
 class Config(Table):
@@ -178,7 +189,9 @@ def load(path: Path) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}).", hint="save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.", hint="text values stand in quotes, as in: key = \"text\".") from error
+        raise ConfigError(
+            f"{path} is not TOML: {error}.", hint='text values stand in quotes, as in: key = "text".'
+        ) from error
     try:
         return Config.model_validate(content)
     except ValidationError as error:
@@ -242,7 +255,9 @@ def _model(annotation: Any) -> Any:
 
 
 def _keys(table: type[Table]) -> str:
-    return ", ".join(f"{name} (required)" if field.is_required() else name for name, field in table.model_fields.items())
+    return ", ".join(
+        f"{name} (required)" if field.is_required() else name for name, field in table.model_fields.items()
+    )
 
 
 def _shown(value: Any) -> str:

@@ -1,8 +1,7 @@
-"""The way out: every error becomes one sentence on standard error and an exit code, and a traceback only with ``--debug``."""
+"""The way out: every error becomes a sentence on standard error and an exit code, a traceback only with ``--debug``."""
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,20 +24,11 @@ def guarded(app: Any, arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         code = app(list(arguments), prog_name="quantlab", standalone_mode=False)
-    except typer.Abort:
-        return _say("Interrupted.", INTERRUPTED)
-    except typer.Exit as stop:
-        return stop.exit_code
     except typer.TyperException as error:
         # A wrong command, option or argument: typer's own sentence with its usage line.
-        error.show()
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _say("Interrupted.", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as in `quantlab ... | head`. Python must not try to flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNFORESEEN
+        usage: Any = error
+        usage.show()
+        return usage.exit_code
     except QuantlabError as error:
         if debug:
             traceback.print_exc()
@@ -47,6 +37,9 @@ def guarded(app: Any, arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         return _say(f"Error: {_unforeseen(error)}", UNFORESEEN, None if debug else "--debug shows the traceback.")
+    if code == INTERRUPTED:
+        # Typer has caught the interruption and given back its exit code.
+        return _say("Interrupted.", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

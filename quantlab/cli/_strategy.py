@@ -21,7 +21,7 @@ _POSITIONAL = (_Kind.POSITIONAL_ONLY, _Kind.POSITIONAL_OR_KEYWORD, _Kind.VAR_POS
 
 
 def find(reference: str, folder: Path) -> Callable[..., Any]:
-    """Return the function of a reference: "file.py:function", the file relative to ``folder``, or "package.module:function".
+    """Return the function of "file.py:function", the file relative to ``folder``, or of "package.module:function".
 
     A file's own folder can be imported from, after everything that is installed.
 
@@ -52,7 +52,9 @@ def _from_file(path: Path) -> ModuleType:
         there = sorted(found.name for found in path.parent.glob("*.py"))[:5]
         raise ConfigError(
             f"`strategy.function`: there is no file {path}.",
-            hint=f"the folder has {', '.join(there)}." if there else "its path is relative to the configuration's folder.",
+            hint=f"the folder has {', '.join(there)}."
+            if there
+            else "its path is relative to the configuration's folder.",
         )
     _door.strategy_files.add(str(path.resolve()))
     name = f"quantlab_strategy_{path.stem}"
@@ -89,7 +91,7 @@ def _from_name(name: str) -> ModuleType:
 
 
 def demand_parameters(function: Callable[..., Any], given: Iterable[str], grid: Iterable[str]) -> None:
-    """Raise ConfigError unless ``function(bars, **given)`` can be called, with any of ``grid`` in place of or beside them.
+    """Raise ConfigError unless ``function(bars, **given)`` can be called, and any of ``grid`` put in.
 
     Parameters
     ----------

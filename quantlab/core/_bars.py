@@ -19,7 +19,7 @@ from quantlab.core.periods import Frequency
 _PRICES = ("open", "high", "low", "close")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bars:
     """Price bars of N symbols over T dates.
 
@@ -45,7 +45,8 @@ class Bars:
 
     Notes
     -----
-    NaN means that there was no such bar. Nothing is filled.
+    NaN means that there was no such bar. Nothing is filled. Two Bars are compared by ``content_hash``; ``==`` asks
+    whether they are the same object.
     """
 
     close: Panel
@@ -113,7 +114,7 @@ class Bars:
     def content_hash(self) -> str:
         """SHA-256 of labels and values, hexadecimal: two Bars with equal hash hold equal data."""
         digest = hashlib.sha256()
-        digest.update(str(self.dates.dtype).encode())
+        digest.update(f"{self.shape} {self.dates.dtype}".encode())
         digest.update(self.dates.view(np.int64).tobytes())
         digest.update("\x00".join(self.symbols).encode())
         for field in (*_PRICES, "volume", "member"):

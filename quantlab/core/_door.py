@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html as escaping
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -114,11 +115,11 @@ def align(*panels: Panel, join: str = "inner") -> tuple[Panel, ...]:
     dates, symbols = panels[0].dates, list(panels[0].symbols)
     for panel in panels[1:]:
         if join == "inner":
-            dates = np.intersect1d(dates, panel.dates)
-            symbols = [name for name in symbols if name in set(panel.symbols)]
+            dates, known = np.intersect1d(dates, panel.dates), set(panel.symbols)
+            symbols = [name for name in symbols if name in known]
         else:
-            dates = np.union1d(dates, panel.dates)
-            symbols += [name for name in panel.symbols if name not in set(symbols)]
+            dates, known = np.union1d(dates, panel.dates), set(symbols)
+            symbols += [name for name in panel.symbols if name not in known]
     if dates.size == 0 or not symbols:
         raise LabelError("The Panels have no dates or no symbols in common.", hint='use `join="outer"`.')
     days = _labels.check_dates(dates)
@@ -127,13 +128,15 @@ def align(*panels: Panel, join: str = "inner") -> tuple[Panel, ...]:
 
 def matrix(values: Any) -> np.ndarray:
     """Return ``values`` as a C-ordered float64 or bool matrix that nobody else can write to."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise LabelError("`values` must be a matrix: its rows differ in length.") from error
     if array.ndim != 2:
         raise LabelError(f"`values` must have two dimensions (dates x symbols), received {array.ndim}.")
     if array.dtype == bool or array.dtype == np.float64:
-        if array.flags.c_contiguous and (not array.flags.writeable or (array is not values and array.base is None)):
-            return array
-        return np.array(array, order="C") if isinstance(values, np.ndarray) else np.ascontiguousarray(array)
+        ours = isinstance(values, (list, tuple)) or _labels.settled(array)
+        return np.ascontiguousarray(array) if ours else np.array(array, order="C")
     if array.dtype.kind in "iuf":
         return np.array(array, dtype=np.float64, order="C")
     raise KindError(f"`values` must be numbers or booleans, received {array.dtype}.")
@@ -253,6 +256,8 @@ def from_long(frame: pl.DataFrame | pl.LazyFrame, value: str, frequency: Frequen
         )
     cells = frame[value]
     boolean = cells.dtype == pl.Boolean
+    if not (boolean or cells.dtype.is_numeric() or cells.dtype == pl.Null):
+        raise KindError(f"Column {value} of a long frame must be numbers, received {cells.dtype}.")
     out = np.full(dates.size * len(symbols), False if boolean else np.nan, dtype=bool if boolean else np.float64)
     out[place] = cells.fill_null(False).to_numpy() if boolean else cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
     return Panel._trusted(
@@ -308,7 +313,8 @@ def _corner(panel: Panel) -> pl.DataFrame:
     columns = list(range(len(panel.symbols)))
     if len(columns) > 8:
         columns = [*columns[:4], *columns[-4:]]
-    days = pl.Series("date", [_labels.show(day) for day in panel.dates[rows]], dtype=pl.String)
+    title = "date" if "date" not in panel.symbols else "(date)"  # a symbol may be called so too
+    days = pl.Series(title, [_labels.show(day) for day in panel.dates[rows]], dtype=pl.String)
     return pl.DataFrame([days, *(pl.Series(panel.symbols[c], panel.values[rows, c]) for c in columns)])
 
 
@@ -327,13 +333,20 @@ def _no_date(frame: pl.DataFrame, key: str) -> np.ndarray:
 
 
 def _moment(value: Any, name: str, dtype: np.dtype) -> np.datetime64:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
     try:
-        moment = np.datetime64(value) if not isinstance(value, np.datetime64) else value
-    except ValueError as error:
+        moment = np.datetime64(value)
+        if np.isnat(moment):
+            raise ValueError
+    except (ValueError, TypeError) as error:
         raise InputError(f"`{name}` must be a date such as '2015-01-31', received {value!r}.") from error
-    if name == "end" and dtype == _labels.MICROSECOND and np.datetime_data(moment)[0] in ("Y", "M", "D"):
-        # A day given as the end means all of that day.
-        return (moment.astype(_labels.DAY) + 1).astype(_labels.MICROSECOND) - np.timedelta64(1, "us")
-    if name == "end" and np.datetime_data(moment)[0] in ("Y", "M"):
-        return (moment + 1).astype(_labels.DAY) - np.timedelta64(1, "D")
-    return moment.astype(dtype) if np.datetime_data(moment)[0] in ("Y", "M", "D") else moment
+    if np.datetime_data(moment)[0] not in ("Y", "M", "D"):
+        return moment
+    if name == "start":
+        return moment.astype(dtype)
+    # A year, month or day given as the end means all of it.
+    after = (moment + 1).astype(_labels.DAY)
+    if dtype == _labels.DAY:
+        return after - np.timedelta64(1, "D")
+    return after.astype(_labels.MICROSECOND) - np.timedelta64(1, "us")

@@ -185,13 +185,19 @@ def _cache_directory(source_directory: str) -> Path | None:
     for directory in candidates:
         if _writable(directory):
             return directory
+    _warn_of_no_cache()
+    return None
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    # Once per process, however many packages hold kernels.
     warnings.warn(
         "quantlab found no writable directory for compiled kernels and compiles them anew in each process. "
         "Hint: set QUANTLAB_CACHE_DIR to a writable directory.",
         RuntimeWarning,
         stacklevel=2,
     )
-    return None
 
 
 def user_cache() -> Path:

@@ -7,6 +7,7 @@ Symbols are unique, non-empty strings.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,10 +40,7 @@ def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
     if array.size == 0 and array.dtype.kind != "M":
         array = array.astype(DAY)
     if array.dtype.kind != "M":
-        try:
-            array = np.asarray(dates, dtype=DAY)
-        except (ValueError, TypeError) as error:
-            raise KindError(f"{what} must be dates or datetime64 values, received {array.dtype}.") from error
+        array = _parsed(array, what)
     if array.dtype not in (DAY, MICROSECOND):
         array = array.astype(DAY if array.dtype in ("datetime64[M]", "datetime64[Y]") else MICROSECOND)
     if np.isnat(array).any():
@@ -109,8 +107,40 @@ def date_difference(left: np.ndarray, right: np.ndarray) -> str:
     return f"the left has {left.size} dates and the right {right.size}"
 
 
+def settled(array: np.ndarray) -> bool:
+    """Whether nobody can write to an array: it is read-only, and so is the array that it is a view of."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return False
+        owner = owner.base
+    return True
+
+
+def _parsed(array: np.ndarray, what: str) -> np.ndarray:
+    """Texts, dates and moments as datetime64, none of them cut to its day; a number is no date."""
+    try:
+        if array.dtype.kind not in "OUT":
+            raise TypeError
+        moments = [_in_utc(moment, what) if isinstance(moment, datetime) else moment for moment in array.tolist()]
+        return np.asarray(moments, dtype="datetime64")
+    except (ValueError, TypeError) as error:
+        if isinstance(error, KindError):
+            raise
+        raise KindError(f"{what} must be dates or datetime64 values, received {array.dtype}.") from error
+
+
+def _in_utc(moment: datetime, what: str) -> datetime:
+    if moment.tzinfo is None:
+        raise KindError(
+            f"{what} has clock times without a time zone.",
+            hint="`.date()` for daily bars, `.replace(tzinfo=...)` for intraday ones, or datetime64 values in UTC.",
+        )
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
 def _frozen(array: np.ndarray) -> np.ndarray:
-    if array.flags.writeable:
+    if not settled(array):
         array = array.copy()
         array.setflags(write=False)
     return array

@@ -65,6 +65,9 @@ class Panel:
 
     __slots__ = ("dates", "frequency", "symbols", "values")
 
+    # Without it NumPy would take a Panel for one element, and `array * panel` would be an array of Panels.
+    __array_ufunc__ = None
+
     values: np.ndarray
     dates: np.ndarray
     symbols: tuple[str, ...]
@@ -105,6 +108,9 @@ class Panel:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"A Panel is immutable: `{name}` cannot be set.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"A Panel is immutable: `{name}` cannot be deleted.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self.values, self.dates, self.symbols, self.frequency))
@@ -168,7 +174,7 @@ class Panel:
         if not isinstance(mask, Panel) or mask.values.dtype != bool:
             raise KindError("`mask` must be a bool Panel.", hint="compare first: `score.where(score > 0)`.")
         left, right, like = _matched(self, mask)
-        return like._like(np.where(right, left, other))
+        return like._like(_fresh(np.where(right, left, other)))
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Panel:
         """Return ``function(values)``; it must keep the shape, and should act on each element by itself
@@ -238,11 +244,16 @@ class Panel:
             left, right, like = _matched(self, other)
         elif isinstance(other, (int, float, bool, np.number, np.bool_)):
             left, right, like = self.values, np.asarray(other), self
+        elif isinstance(other, np.ndarray):
+            raise KindError(
+                "A Panel and a NumPy array do not combine: the array has no labels.",
+                hint="give it some, `ql.Panel(array, panel.dates, panel.symbols)`, or use `panel.map`.",
+            )
         else:
             return NotImplemented
         with np.errstate(all="ignore"):
             out = function(right, left) if swap else function(left, right)
-        return like._like(_door.matrix(out))
+        return like._like(_fresh(out))
 
     def _logical(self, other: object, function: Callable[[Any, Any], Any]) -> Any:
         for side in (self, other):
@@ -252,10 +263,10 @@ class Panel:
         return self._binary(other, function)
 
     def __add__(self, other: object) -> Panel:
-        return self._binary(other, operator.add)
+        return self._binary(other, _add)
 
     def __radd__(self, other: object) -> Panel:
-        return self._binary(other, operator.add, swap=True)
+        return self._binary(other, _add, swap=True)
 
     def __sub__(self, other: object) -> Panel:
         return self._binary(other, _subtract)
@@ -320,6 +331,17 @@ class Panel:
 
     def __bool__(self) -> bool:
         raise KindError("A Panel has no single truth value.", hint="reduce its `.values` with `.any()` or `.all()`.")
+
+
+def _fresh(values: np.ndarray) -> np.ndarray:
+    """A matrix that was just computed and that nobody else holds: no copy is needed."""
+    values.setflags(write=False)
+    return _door.matrix(values)
+
+
+def _add(left: Any, right: Any) -> Any:
+    # NumPy's sum of two booleans is their `or`: two indicators that agree would count as one.
+    return np.add(np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64))
 
 
 def _subtract(left: Any, right: Any) -> Any:

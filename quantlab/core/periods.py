@@ -8,6 +8,7 @@ The second cannot be read off the data: in data cut at any date, the last row *l
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,7 +38,8 @@ class Frequency:
     Raises
     ------
     InputError
-        When ``periods`` is not a positive finite number, or the calendar is unknown.
+        When ``periods`` is not a positive finite number. An unknown calendar is refused where it is first needed, since
+        asking takes the calendar library.
 
     Examples
     --------
@@ -94,12 +96,16 @@ def sessions(calendar: str, start: np.datetime64, end: np.datetime64) -> np.ndar
     """Return the session dates of a calendar in [start, end], shape (n,), datetime64[D].
 
     Source: the exchange_calendars library. "24/7" has every day. These are the sessions that were held.
+
+    Raises
+    ------
+    InputError
+        When the calendar is unknown, or does not reach back or forward so far.
     """
     first, last = start.astype("datetime64[D]"), end.astype("datetime64[D]")
     if calendar == "24/7":
         return np.arange(first, last + 1)
-    # Whole decades, so that nearby requests share one calendar.
-    days, _ = _decades(calendar, *_span(first, last))
+    days, _ = _covering(calendar, first, last)
     return days[(days >= first) & (days <= last)]
 
 
@@ -144,7 +150,7 @@ def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None)
     if dates.size == 0:
         return np.zeros(0, dtype=bool)
     days = dates.astype("datetime64[D]")
-    known = _scheduled(frequency.calendar, days[0] - np.timedelta64(40, "D"), days[-1] + np.timedelta64(40, "D"))
+    known = _scheduled(frequency.calendar, days[0], days[-1])
     group = known.astype("datetime64[M]") if rule == "month_end" else _weeks(known)
     ends = known[:-1][group[1:] != group[:-1]]
     # Count the period ends up to each bar: a step up means that this bar is the first at or after a period's end.
@@ -160,21 +166,31 @@ def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None)
     return mask
 
 
-def _scheduled(calendar: str, start: np.datetime64, end: np.datetime64) -> np.ndarray:
+def _scheduled(calendar: str, first: np.datetime64, last: np.datetime64) -> np.ndarray:
     """The sessions that were planned: those held, and the days that were called off at short notice.
 
     On Monday 2001-09-10 nobody knew that it was the last session of its week. With the called-off days in the
-    schedule that week ends on Friday the 14th, which has no bar, and the decision falls on the 17th.
+    schedule that week ends on Friday the 14th, which has no bar, and the decision falls on the 17th. Forty days are
+    added on both sides, so that the period of the first and of the last bar is seen whole.
     """
+    low, high = first - np.timedelta64(40, "D"), last + np.timedelta64(40, "D")
     if calendar == "24/7":
-        return sessions(calendar, start, end)
-    _, days = _decades(calendar, *_span(start, end))
-    return days[(days >= start) & (days <= end)]
+        return np.arange(low, high + 1)
+    _, days = _covering(calendar, first, last)
+    return days[(days >= low) & (days <= high)]
 
 
-def _span(first: np.datetime64, last: np.datetime64) -> tuple[int, int]:
-    low, high = (int(day.astype("datetime64[Y]").astype(int)) // 10 for day in (first, last))
-    return low, high
+def _covering(calendar: str, first: np.datetime64, last: np.datetime64) -> tuple[np.ndarray, np.ndarray]:
+    """Sessions held and planned, from 40 days before ``first`` to 40 days after ``last`` or farther."""
+    # Whole decades, so that nearby requests share one calendar.
+    margin = np.timedelta64(40, "D")
+    low, high = (int(day.astype("datetime64[Y]").astype(int)) // 10 for day in (first - margin, last + margin))
+    held, planned, start, end = _decades(calendar, low, high)
+    if first < start:
+        raise InputError(f"Calendar {calendar!r} is known from {start} on, received {first}.")
+    if last > end:
+        raise InputError(f"Calendar {calendar!r} is known until {end}, received {last}.")
+    return held, planned
 
 
 def _weeks(days: np.ndarray) -> np.ndarray:
@@ -182,7 +198,7 @@ def _weeks(days: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _decades(calendar: str, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+def _decades(calendar: str, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.datetime64, np.datetime64]:
     """Sessions held, and sessions planned, of whole decades counted from 1970, cut to what the calendar can answer."""
     import exchange_calendars as library
 
@@ -192,22 +208,41 @@ def _decades(calendar: str, low: int, high: int) -> tuple[np.ndarray, np.ndarray
         raise InputError(
             f"Calendar {calendar!r} is unknown.", hint="use a code of exchange_calendars such as XNYS, or 24/7."
         ) from error
-    start, end = f"{1970 + 10 * low}-01-01", f"{1979 + 10 * high}-12-31"
-    if (bound := factory.bound_min()) is not None:
-        start = max(start, str(bound.date()))
-    if (bound := factory.bound_max()) is not None:
-        end = min(end, str(bound.date()))
-    market = library.get_calendar(calendar, start=start, end=end)
-    held = market.sessions.values.astype("datetime64[D]")
-    called_off = np.array([str(day.date()) for day in market.adhoc_holidays], dtype="datetime64[D]")
+    first, last = np.datetime64(f"{1970 + 10 * low}-01-01"), np.datetime64(f"{1979 + 10 * high}-12-31")
+    least, greatest = factory.bound_min(), factory.bound_max()
+    start = first if least is None else max(first, _day(least))
+    end = last if greatest is None else min(last, _day(greatest))
+    if start >= end:
+        raise InputError(
+            f"Calendar {calendar!r} is known from {_day(least)} to {_day(greatest)}, not in {first} to {last}."
+        )
+    try:
+        with warnings.catch_warnings():
+            # The library uses what a coming pandas will drop; its users cannot change that.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            market = library.get_calendar(calendar, start=str(start), end=str(end))
+            held = market.sessions.values.astype("datetime64[D]")
+            called_off = np.array([_day(day) for day in market.adhoc_holidays], dtype="datetime64[D]")
+    except (NotImplementedError, ValueError) as error:
+        raise InputError(
+            f"Calendar {calendar!r} cannot be built by the installed exchange_calendars library.",
+            hint="pass a list of dates instead of a calendar rule.",
+        ) from error
     inside = (called_off >= held[0]) & (called_off <= held[-1]) & np.is_busday(called_off, weekmask=market.weekmask)
     planned = np.union1d(held, called_off[inside])
     held.setflags(write=False)
     planned.setflags(write=False)
-    return held, planned
+    return held, planned, start, end
+
+
+def _day(moment: object) -> np.datetime64:
+    # The library hands out pandas, NumPy and text dates.
+    return np.datetime64(str(moment)[:10])
 
 
 def _positive(number: float) -> float:
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, float, np.integer, np.floating)):
+        raise KindError(f"`periods` (bars per year) must be a number, received {number!r}.")
     value = float(number)
     if not math.isfinite(value) or value <= 0:
         raise InputError(f"`periods` (bars per year) must be a positive number, received {number!r}.")

@@ -2,11 +2,11 @@
 
 Order of events, under the dataset's lock:
 
-1. Leftovers of a killed writer are removed. 2. The data go to a temporary file in the same folder, are flushed to the
-disk (fsync), and get their name by ``os.replace``. That
-   name holds the hash of the bytes, so the old data file is not touched.
-3. The manifest goes the same way. Its ``os.replace`` is the commit: before it readers see the old dataset, after it the
-new. 4. The folder is flushed, then the old data file is removed.
+1. The data go to a temporary file in the same folder, are flushed to the disk (fsync), and get their name by
+   ``os.replace``. That name holds the hash of the bytes, so the old data file is not touched.
+2. The manifest goes the same way. Its ``os.replace`` is the commit: before it readers see the old dataset, after it
+   the new one.
+3. The folder is flushed, then every other data file is removed: the old one, and what a killed writer left.
 
 A reader takes no lock. It may find that the file named by the manifest it has read is gone by now; then it reads the
 manifest again.
@@ -53,7 +53,6 @@ def replace(folder: Path, table: pl.DataFrame, facts: Callable[[str, str, int], 
         folder.mkdir(parents=True, exist_ok=True)
         _flush(folder.parent)
         with _locked(folder):
-            _sweep(folder)
             return _commit(folder, table, facts)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -85,10 +84,15 @@ def _commit(folder: Path, table: pl.DataFrame, facts: Callable[[str, str, int], 
         _flush(folder)
         note.write_text(manifest.to_json(), encoding="utf-8")
         _flush(note)
-        os.replace(note, folder / _manifest.FILE)  # noqa: PTH105
+        # Set before the rename: a Ctrl-C in between must not take the data from a manifest that stands.
         committed = True
+        try:
+            os.replace(note, folder / _manifest.FILE)  # noqa: PTH105
+        except OSError:
+            committed = False
+            raise
     finally:
-        # Also on Ctrl-C. Where even this fails, the next writer sweeps.
+        # Also on Ctrl-C. What is left where even this fails, the next writer overwrites or removes.
         rubbish = [draft, note]
         if not committed and new is not None and new not in before:
             rubbish.append(new)
@@ -107,22 +111,6 @@ def _commit(folder: Path, table: pl.DataFrame, facts: Callable[[str, str, int], 
         for path in before - {new}:
             path.unlink(missing_ok=True)
     return manifest
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed writer left: temporary files, and data files that no manifest names."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink()
-    try:
-        named = _manifest.load(folder).file
-    except FileNotFoundError:
-        named = ""
-    except StoreError:
-        # A manifest that cannot be read may still be repaired by hand: leave the data to it until the commit.
-        return
-    for path in _data_files(folder):
-        if path.name != named:
-            path.unlink()
 
 
 def _data_files(folder: Path) -> list[Path]:

@@ -126,6 +126,8 @@ def _parsed(name: str, facts: Any) -> Manifest:
     for key, kind in _TYPES.items():
         if not isinstance(facts.get(key), kind) or isinstance(facts[key], bool):
             raise damaged(name, f"`{key}` is missing or not of type {kind.__name__}")
+    if not all(isinstance(symbol, str) for symbol in facts["symbols"]):
+        raise damaged(name, "`symbols` holds something other than text")
     if facts["dataset"] != name:
         raise damaged(name, f"it belongs to dataset {facts['dataset']}")
     if Path(facts["file"]).name != facts["file"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 
 from quantlab.core import InputError, KindError
 
@@ -249,7 +250,7 @@ class Account:
 
 
 def _number(value: float, what: str, unit: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise KindError(f"{what} must be a number ({unit}), received {type(value).__name__}.")
     if not math.isfinite(value) or value < 0:
         raise InputError(f"{what} must be zero or more ({unit}), received {value}.")

@@ -21,6 +21,7 @@ from quantlab.validation import WalkForward
 
 # Above this many numbers in all windows (minute bars over a year) the rolling chart would take longer than the rest of the page.
 _MOST_CELLS = 1_000_000_000
+KINDS = ("commission", "slippage", "borrow")
 
 
 def charts(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
@@ -151,6 +152,8 @@ def _rolling(result: Result) -> dict[str, Any] | None:
         return None
     sharpe = metrics.rolling_sharpe(result.returns, window).values[window - 1 :, 0]
     volatility = metrics.rolling_volatility(result.returns, window).values[window - 1 :, 0]
+    if not np.isfinite(volatility).any():
+        return None
     dates = result.returns.dates[window - 1 :]
     rows = thin(np.column_stack([sharpe, volatility]))
     x = days(dates[rows])
@@ -191,14 +194,14 @@ def _exposure(result: Result) -> dict[str, Any]:
 
 
 def _costs(result: Result) -> dict[str, Any] | None:
-    start = first_bar(result) + 1
+    start = len(result.equity) - len(result.returns)
     dates, equity = result.equity.dates[start:], result.equity.values[start:, 0]
-    if dates.size == 0:
+    if not any((result.charges[name] != 0).any() for name in KINDS):
         return None
     years, place = np.unique(dates.astype("datetime64[Y]"), return_inverse=True)
     mean = np.bincount(place, weights=equity) / np.bincount(place)
     bars = []
-    for color, name in ((1, "commission"), (2, "slippage"), (3, "borrow")):
+    for color, name in enumerate(KINDS, 1):
         total = np.bincount(place, weights=result.charges[name].to_numpy()[start:])
         share = np.divide(total, mean, out=np.full(total.size, np.nan), where=mean > 0)
         bars.append({"name": name.capitalize(), "color": color, "y": plain(share)})

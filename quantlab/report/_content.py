@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from quantlab.backtest import Result
 from quantlab.core import KindError, Panel
 from quantlab.core._labels import show as show_date
@@ -90,7 +92,7 @@ def content(
         "drawdowns": _tables.drawdowns(result.returns),
         "costs": _tables.costs(result),
         "trading": _tables.trading(result),
-        "walk_forward": [_walk(walk, i, len(walks)) for i, walk in enumerate(walks, 1)],
+        "walk_forward": [_walk(walk, table, i, len(walks)) for i, walk in enumerate(walks, 1)],
         "bootstrap": resampled,
         "diagnostics": _tables.diagnostics(result),
         "charts": charts,
@@ -189,18 +191,34 @@ def _cards(table: dict[str, Any], result: Result, walks: list[WalkForward]) -> l
     return [*cards, card("turnover", "Turnover per year", below="one-way, times equity")]
 
 
-def _walk(walk: WalkForward, number: int, of: int) -> dict[str, Any]:
+def _walk(walk: WalkForward, table: dict[str, Any], number: int, of: int) -> dict[str, Any]:
+    name = walk.settings["objective"]
+    units = {row["name"]: row["cells"][0]["unit"] for row in table["rows"]}
+    label, unit = LABELS.get(name, name), units.get(name, "ratio")
+    own = {key: value for key, value in walk.settings.items() if key != "simulation"}
+    both = walk.folds.drop_nulls(["in_sample", "out_of_sample"])
     return {
         "label": "Walk-forward" if of == 1 else f"Walk-forward {number}",
         "trials": walk.trials,
-        "about": _about(walk),
-        "folds": _tables.folds(walk),
-        "settings": _flat(walk.settings),
+        "objective": label,
+        "unit": unit,
+        "mean_in_sample": _tables.cell(both["in_sample"].mean()),
+        "mean_out_of_sample": _tables.cell(both["out_of_sample"].mean()),
+        "about": _about(walk, label),
+        "folds": _tables.folds(walk, (label, unit)),
+        "settings": _flat(own),
     }
 
 
-def _about(walk: WalkForward) -> str:
-    return f"{walk.folds.height:,} folds."
+def _about(walk: WalkForward, label: str) -> str:
+    own = walk.settings
+    window = "all bars before" if own["anchored"] else f"{own['train']:,} training bars"
+    chosen = f"of {walk.trials:,} variants the one with the best {label}" if walk.trials > 1 else f"the one variant, scored by {label}"
+    purged = f", {own['purge']:,} bars between the two left out" if own["purge"] else ""
+    return (
+        f"In each of {walk.folds.height:,} folds, {chosen} over {window} is held for the next {own['test']:,} bars{purged}. "
+        "One book is kept through all test windows and pays for every change."
+    )
 
 
 def _how(estimate: Estimate) -> str:
@@ -209,7 +227,7 @@ def _how(estimate: Estimate) -> str:
     parts = [estimate.method if estimate.method != "none" else facts.get("no_interval", "no interval")]
     for key, words in (("block", "mean block {} bars"), ("reps", "{} resamples"), ("failed", "{} undefined")):
         if facts.get(key):
-            parts.append(words.format(show(facts[key], "count" if key != "block" else "plain")))
+            parts.append(words.format(f"{facts[key]:,.3g}" if key == "block" else show(facts[key], "count")))
     if "seed" in facts:
         parts.append(f"seed {facts['seed']}")
     return ", ".join(parts)

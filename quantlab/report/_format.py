@@ -56,8 +56,10 @@ def _number(value: float, unit: str) -> str:
 
 
 def _places(value: float) -> int:
-    """Two decimals, and more where two would show nothing of a small number."""
+    """Two decimals; none from a thousand on, and more where two would show nothing of a small number."""
     size = abs(value)
+    if size >= 1000:
+        return 0
     return 2 if size == 0 or size >= 0.01 else min(6, 1 - math.floor(math.log10(size)))
 
 

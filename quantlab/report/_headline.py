@@ -43,7 +43,7 @@ def headline(books: list[tuple[str, Panel, Result]], seed: int) -> dict[str, Any
     Parameters
     ----------
     books : list of (label, returns, result)
-        Returns may differ from the result's: a walk-forward's are its stitched test periods.
+        The returns are those of the result, which a walk-forward calls by another name.
     seed : int
         Of the bootstrap, where a metric has no analytic interval.
     """
@@ -79,11 +79,8 @@ def _estimates(returns: Panel, result: Result, seed: int) -> list[Estimate]:
     found = []
     for estimate in result.estimates(level=LEVEL):
         function = getattr(metrics, estimate.name)
-        if hasattr(function, "points"):
-            if returns is not result.returns:
-                estimate = function(returns, level=LEVEL)  # noqa: PLW2901
-            if not estimate.reason and estimate.method == "none" and len(returns) > 2:
-                estimate = bootstrap(returns, function, reps=REPS, level=LEVEL, seed=seed)  # noqa: PLW2901
+        if hasattr(function, "points") and estimate.method == "none" and not estimate.reason:
+            estimate = bootstrap(returns, function, reps=REPS, level=LEVEL, seed=seed)  # noqa: PLW2901
         found.append(estimate)
     return found
 

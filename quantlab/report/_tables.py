@@ -15,12 +15,10 @@ import polars as pl
 from quantlab import metrics
 from quantlab.backtest import Result
 from quantlab.core import Panel
-from quantlab.core._labels import show
 from quantlab.core.periods import bars_per_year
-from quantlab.report._charts import first_bar
+from quantlab.report._charts import KINDS
 from quantlab.validation import WalkForward
 
-_KINDS = ("commission", "slippage", "borrow")
 
 
 def table(columns: list[tuple[str, str, str]], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -62,12 +60,12 @@ def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
 
 def costs(result: Result) -> dict[str, Any]:
     """Return what trading cost: currency, share of the initial cash, drag per year, and basis points of what was traded."""
-    start = first_bar(result) + 1
+    start = len(result.equity) - len(result.returns)
     equity = result.equity.values[start:, 0]
     years = equity.size / bars_per_year(result.frequency)
     mean = float(equity.mean()) if equity.size else math.nan
     traded = float(result.traded.values.sum())
-    totals = {name: float(result.charges[name].sum()) for name in _KINDS}
+    totals = {name: float(result.charges[name].sum()) for name in KINDS}
     totals["total"] = sum(totals.values())
     rows = [
         {
@@ -142,23 +140,32 @@ def diagnostics(result: Result) -> dict[str, Any]:
     )
 
 
-def folds(walk: WalkForward) -> dict[str, Any]:
-    """Return the folds of a walk-forward: dates, chosen parameters, objective in and out of sample."""
-    raise NotImplementedError
+def folds(walk: WalkForward, objective: tuple[str, str]) -> dict[str, Any]:
+    """Return the folds of a walk-forward: dates, chosen parameters, objective in training and in the test.
 
-
-def folds(walk: WalkForward) -> dict[str, Any]:
-    """Return the folds of a walk-forward: dates, chosen parameters, objective in and out of sample."""
-    rows = [{key: cell(value) for key, value in row.items()} for row in walk.folds.rows(named=True)]
-    return table([(name, name, "text") for name in walk.folds.columns], rows)
+    ``objective`` is its label and its unit.
+    """
+    label, unit = objective
+    dates = ("train_start", "train_end", "test_start", "test_end")
+    last = ("in_sample", "out_of_sample")
+    parameters = [name for name in walk.folds.columns if name not in (*dates, *last, "fold", "variants")]
+    columns = [
+        ("fold", "Fold", "count"),
+        *((name, name.replace("_", " ").capitalize(), "date") for name in dates),
+        *((name, name, "plain") for name in parameters),
+        ("in_sample", f"{label}, training", unit),
+        ("out_of_sample", f"{label}, test", unit),
+    ]
+    rows = [{key: cell(row[key]) for key, _, _ in columns} for row in walk.folds.rows(named=True)]
+    return table(columns, rows)
 
 
 def cell(value: Any) -> Any:
-    """Return a cell of a Polars frame as a plain value: dates as text, NaN as None."""
+    """Return a value as JSON knows it: NaN as None, lists and dates as text."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if value is None or isinstance(value, (str, int, float)):
         return value
-    if isinstance(value, np.datetime64):
-        return show(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
     return str(value)

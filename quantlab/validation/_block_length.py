@@ -1,6 +1,4 @@
-"""How long the blocks of a bootstrap should be: long enough to keep the dependence, short enough to leave many
-blocks.
-"""
+"""How long the blocks of a bootstrap should be: long enough to keep dependence, short enough to leave many of them."""
 
 from __future__ import annotations
 

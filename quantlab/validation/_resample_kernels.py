@@ -1,8 +1,9 @@
-"""Resampling in blocks, drawn by counter: replicate r is fixed by (seed, r), whatever the chunk or thread it is drawn in.
+# mypy: allow-untyped-defs
+"""Resampling in blocks, drawn by counter: replicate r is fixed by (seed, r), whatever the chunk or thread.
 
-A replicate is a row of blocks of consecutive observations, wrapped around at the end, so that every observation is equally
-likely at every place. Lengths are fixed, or geometric (D. N. Politis, J. P. Romano (1994), "The stationary bootstrap",
-Journal of the American Statistical Association 89(428), DOI 10.1080/01621459.1994.10476870).
+A replicate is a row of blocks of consecutive observations, wrapped around at the end, so that every observation is
+equally likely at every place. Lengths are fixed, or geometric (D. N. Politis, J. P. Romano (1994), "The stationary
+bootstrap", Journal of the American Statistical Association 89(428), DOI 10.1080/01621459.1994.10476870).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ def resample(values, seed, first, length, steps, guide, out):
     """Fill row i of ``out`` (B, T) with replicate ``first + i`` of ``values`` (n,), n < 2**32, under ``seed`` (uint64).
 
     Blocks have ``length`` observations; with ``length`` 0 it is the least k for which a 32-bit number lies below
-    ``steps[k]`` (uint64), which is searched from ``guide`` [the number's upper 8 bits] (int64) on. Of each 64-bit word of the
-    stream, a fixed block takes one half and a geometric block both. A table and whole numbers, because a logarithm per block
-    takes as long as the rest together, and has other last bits on other machines.
+    ``steps[k]`` (uint64), which is searched from ``guide`` [the number's upper 8 bits] (int64) on. Of each 64-bit word
+    of the stream, a fixed block takes one half and a geometric block both. A table and whole numbers, because a
+    logarithm per block takes as long as the rest together, and has other last bits on other machines.
     """
     n = values.shape[0]
     range_ = np.uint64(n)
@@ -56,4 +57,4 @@ def resample(values, seed, first, length, steps, guide, out):
                 for j in range(run):
                     out[i, place + j] = values[start + j]
                 place += run
-                start = 0
+                start = np.int64(0)

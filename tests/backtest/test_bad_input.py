@@ -22,7 +22,7 @@ BARS = make_bars(
     open=[[10.0, 20.0, NAN], [11.0, 21.0, NAN], [12.0, 22.0, 5.0], [13.0, 23.0, 6.0]],
 )
 CLOSES = replace(BARS, open=None)
-GOOD = make_weights(BARS, {0: [0.5, 0.5, 0.0], 2: [0.3, 0.3, 0.3]})
+GOOD = make_weights(BARS, {0: [0.4, 0.4, 0.0], 2: [0.3, 0.3, 0.3]})
 
 
 def weights(rows, dates=None, symbols=("A", "B", "C")):
@@ -35,13 +35,19 @@ CASES = {
         {"weights": weights([[0.5, 0.5, 0.0], [0.5, NAN, 0.0], [NAN, 0.5, 0.5]])},
         DataError,
         r"The weight of B on 2024-01-02 and 1 more is missing \(NaN\)\.",
-        "NaN throughout means no decision",
+        "NaN throughout no decision",
     ),
     "infinite": (
         {"weights": weights([[0.5, 0.5, 0.0], [-np.inf, 0.5, 0.0]])},
         DataError,
         r"The weight of A on 2024-01-02 is -inf\.",
         "0 means none",
+    ),
+    "absurdly_large": (
+        {"weights": weights([[0.5, 1e300, 0.0], [0.5, 0.5, 0.0]])},
+        DataError,
+        r"The weight of B on 2024-01-01 is 1e\+300\.",
+        "fraction of equity",
     ),
     "before_the_first_price": (
         {"weights": weights([[0.5, 0.5, 0.1], [0.5, 0.5, 0.1], [0.5, 0.4, 0.1]])},
@@ -165,13 +171,13 @@ def test_weights_come_through_the_door_as_wide_and_long_frames():
 
 
 def test_a_null_in_a_frame_of_weights_is_missing_and_not_zero():
-    frame = GOOD.to_frame().with_columns(pl.when(pl.col("A") < 0.4).then(None).otherwise(pl.col("A")).alias("A"))
+    frame = GOOD.to_frame().with_columns(pl.when(pl.col("A") < 0.35).then(None).otherwise(pl.col("A")).alias("A"))
     with pytest.raises(DataError, match=r"The weight of A on 2024-01-03 is missing"):
         simulate(frame, BARS)
 
 
 def test_a_row_that_is_nan_throughout_takes_no_decision():
-    rows = make_weights(BARS, {0: [0.5, 0.5, 0.0], 1: [NAN] * 3, 2: [0.3, 0.3, 0.3]})
+    rows = make_weights(BARS, {0: [0.4, 0.4, 0.0], 1: [NAN] * 3, 2: [0.3, 0.3, 0.3]})
     result = simulate(rows, BARS)
     np.testing.assert_array_equal(result.equity.values, simulate(GOOD, BARS).equity.values)
     np.testing.assert_array_equal(result.decisions.dates, GOOD.dates)

@@ -6,11 +6,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from quantlab.backtest import _engine_kernels, _reference
 from quantlab.backtest._run import Inputs, Status
 from quantlab.backtest._simulate import kernel_run
+from quantlab.execution import _cost_kernels
+from quantlab.portfolio import _sizing_kernels
 
 from .conftest import demand_equal_runs, make_inputs, random_inputs
 
@@ -78,20 +80,21 @@ def test_one_large_run():
     assert seen["ruined"] == 0
 
 
-def test_the_kernel_is_its_python_original(monkeypatch):
-    given_ = make_inputs(
-        close=[[10.0, 20.0], [11.0, NAN], [12.0, 19.0], [30.0, 18.0]],
-        weights={0: [0.7, -0.9], 1: [0.5, 0.5], 2: [-0.5, 0.5]},
-        slippage=0.001,
-        per_share=0.01,
-        minimum=0.1,
-        borrow=0.03,
-        lot=0.1,
-    )
-    jitted, judge = kernel_run(given_), _reference.run(given_)
-    monkeypatch.setattr(_engine_kernels, "run", _engine_kernels.run.py_func)
-    demand_equal_runs(jitted, judge, given_)
-    demand_equal_runs(kernel_run(given_), judge, given_)
+@pytest.fixture
+def interpreted(monkeypatch):
+    """Every kernel of the engine as its Python original."""
+    for module in (_engine_kernels, _sizing_kernels, _cost_kernels):
+        for name, function in list(vars(module).items()):
+            if hasattr(function, "py_func"):
+                monkeypatch.setattr(module, name, function.py_func)
+    assert not hasattr(_engine_kernels.size_orders, "py_func")
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(inputs=random_inputs())
+def test_the_python_originals(interpreted, inputs):
+    """Numba compiles what stands in the files, and what stands there is right: Python == reference == compiled."""
+    compare(inputs, Counter())
 
 
 def test_inputs_are_not_written_to():

@@ -9,6 +9,7 @@ import itertools
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 
 from quantlab.backtest import simulate
@@ -120,8 +121,10 @@ def test_04_short_blow_up_never_recovers(backtest):
     assert ruin["severity"].to_list() == ["error"]
     assert ruin["date"].to_list() == ["2024-01-03"]
     assert "-50.00" in ruin["detail"][0]
-    trade = result.trades
-    assert trade["pnl"].to_list() == [-150.0]
+    assert result.trades["pnl"].to_list() == [-150.0]
+    sharpe = result.summary().row(by_predicate=pl.col("metric") == "sharpe", named=True)
+    assert sharpe["value"] is None
+    assert sharpe["reason"].startswith("ruined")
 
 
 def test_05_gap_fills_at_the_open_beyond_the_loss(backtest):

@@ -21,7 +21,15 @@ Window = np.ndarray
 
 def _two_pass_mean(present: Window) -> float:
     first = present.mean()
-    return first + (present - first).mean()
+    return first + (present - first).mean() if np.isfinite(first) else first
+
+
+def _two_pass_std(present: Window) -> float:
+    if present.size < 2:
+        return math.nan
+    off = present - present.mean()
+    # The second term takes out the rounding of the mean, which at a level of 1e9 is 1e-7.
+    return math.sqrt(((off * off).sum() - off.sum() ** 2 / off.size) / (off.size - 1))
 
 
 def _slope(window: Window) -> float:
@@ -44,7 +52,7 @@ def _rank(window: Window) -> float:
 FRESH: dict[str, Callable[[Window], float]] = {
     "rolling_sum": lambda w: math.fsum(w[~np.isnan(w)]),
     "rolling_mean": lambda w: _two_pass_mean(w[~np.isnan(w)]),
-    "rolling_std": lambda w: np.std(w[~np.isnan(w)], ddof=1) if np.sum(~np.isnan(w)) > 1 else math.nan,
+    "rolling_std": lambda w: _two_pass_std(w[~np.isnan(w)]),
     "rolling_min": lambda w: np.nanmin(w),
     "rolling_max": lambda w: np.nanmax(w),
     "rolling_rank": _rank,

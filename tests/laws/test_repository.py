@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -37,20 +38,17 @@ INDEX = re.compile(
 
 def text_files(root: Path):
     """Yield (relative path, text) of every text file that belongs to the repository."""
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if (
-            not path.is_file()
-            or SKIPPED & set(relative.parts)
-            or any(p.endswith((".egg-info", "_cache")) for p in relative.parts)
-        ):
-            continue
-        if relative.parts[0] == "data" and relative.name != "README.md":
-            continue
-        try:
-            yield relative, path.read_text("utf-8")
-        except UnicodeDecodeError:
-            continue
+    for folder, folders, names in os.walk(root):
+        kept = [name for name in folders if name not in SKIPPED and not name.endswith((".egg-info", "_cache"))]
+        folders[:] = sorted(kept)
+        for name in sorted(names):
+            relative = Path(folder, name).relative_to(root)
+            if relative.parts[0] == "data" and name != "README.md":
+                continue
+            try:
+                yield relative, (root / relative).read_text("utf-8")
+            except UnicodeDecodeError:
+                continue
 
 
 def lines_with(pattern: re.Pattern, relative: Path, text: str):

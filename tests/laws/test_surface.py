@@ -73,5 +73,5 @@ def test_unknown_names_of_the_package_are_refused():
 )
 def test_signatures_read_as_written(maker, source, text):
     scope: dict = {}
-    exec(source, scope)
+    exec(compile(source, "planted", "exec", dont_inherit=True), scope)
     assert maker.signature(scope["f"]) == text

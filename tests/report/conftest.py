@@ -36,7 +36,13 @@ def trend(bars, *, lookback=60, short=0.4):
     return Panel(weights, bars.dates[rows], bars.symbols)
 
 
-def simulate(weights, bars, **rest):
+@pytest.fixture(scope="session")
+def simulate():
+    """``backtest.simulate`` with the costs of these tests."""
+    return run
+
+
+def run(weights, bars, **rest):
     return backtest.simulate(weights, bars, **{"costs": COSTS, "fill": "next_close", **rest})
 
 
@@ -47,7 +53,7 @@ def bars():
 
 @pytest.fixture(scope="session")
 def result(bars):
-    return simulate(trend(bars), bars)
+    return run(trend(bars), bars)
 
 
 @pytest.fixture(scope="session")
@@ -78,20 +84,26 @@ def ruined():
     bars = as_bars(
         Panel(close[:, None], market(10, 1).dates, ["A"], frequency=XNYS), name="short squeeze"
     )
-    return simulate(Panel([[-2.0]], bars.dates[1:2], ["A"]), bars, account=Account(cash=10_000.0))
+    return run(Panel([[-2.0]], bars.dates[1:2], ["A"]), bars, account=Account(cash=10_000.0))
 
 
 @pytest.fixture(scope="session")
 def idle(bars):
-    """No decision at all."""
-    return simulate(Panel(np.empty((0, 5)), bars.dates[:0], bars.symbols), bars)
+    """No decision at all: a row without any weight is none."""
+    return run(Panel(np.full((1, 5), np.nan), bars.dates[9:10], bars.symbols), bars)
+
+
+@pytest.fixture(scope="session")
+def cash(bars):
+    """A decision to hold nothing: a track record without a trade."""
+    return run(Panel(np.zeros((1, 5)), bars.dates[9:10], bars.symbols), bars)
 
 
 @pytest.fixture(scope="session")
 def brief(bars):
     """Three bars of track record."""
     few = bars.between(end=bars.dates[4])
-    return simulate(Panel([[0.2] * 5], few.dates[1:2], few.symbols), few)
+    return run(Panel([[0.2] * 5], few.dates[1:2], few.symbols), few)
 
 
 def find_chromium():

@@ -13,7 +13,7 @@ from quantlab.report._format import show
         (0.12345, "fraction", "12.35\u202f%"),
         (-0.5, "fraction per year", "\u221250.00\u202f%"),
         (0.00001234, "fraction", "0.0012\u202f%"),
-        (36.1462, "fraction", "3,614.62\u202f%"),
+        (36.1462, "fraction", "3,615\u202f%"),
         (1234567.8, "currency", "1,234,568"),
         (12.345, "currency", "12.35"),
         (-999.999, "currency", "\u22121,000.00"),

@@ -103,7 +103,7 @@ def ewm_std(
     --------
     >>> days = ["2024-01-02", "2024-01-03", "2024-01-04"]
     >>> ewm_std(Panel([[1.0], [3.0], [2.0]], days, ["A"]), span=3).values.ravel().round(4)
-    array([   nan, 1.4142, 0.8864])
+    array([   nan, 1.4142, 0.8452])
     """
     panel = numbers(data)
     decay = _decay(halflife, span)

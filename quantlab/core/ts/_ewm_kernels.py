@@ -36,9 +36,11 @@ def ewm(x, decay, least, deviation):
             shrink = decay * fade[j]
             old_w = shrink * w[j]
             new_w = old_w + 1.0
-            delta = (now[j] - high[j]) - low[j]
-            new_high, error = two_sum(high[j], delta / new_w)
-            error += low[j]
+            # Without a past (or one that has faded to nothing) the mean is the value itself, to the last digit.
+            old_high, old_low = high[j] if old_w > 0.0 else 0.0, low[j] if old_w > 0.0 else 0.0
+            delta = (now[j] - old_high) - old_low
+            new_high, error = two_sum(old_high, delta / new_w)
+            error += old_low
             mean = new_high + error
             high[j], low[j] = (mean, (new_high - mean) + error) if present else (high[j], low[j])
             squares[j] = shrink * squares[j] + delta * delta * (old_w / new_w) if present else squares[j]

@@ -94,6 +94,15 @@
     };
   }
 
+  const DAY = 86400000;
+
+  function dateTicks(range, daily, count) {
+    const days = (Date.parse(range[1].replace(" ", "T")) - Date.parse(range[0].replace(" ", "T"))) / DAY;
+    // Bars of whole days get no ticks at hours.
+    const axis = daily && days <= 3 * count ? { tick0: range[0].slice(0, 10), dtick: DAY * Math.max(1, Math.ceil(days / count)), tickformat: "%b %-d\n%Y" } : { nticks: count };
+    return { axis, close: days < 366 * count };
+  }
+
   const theme = () => {
     const css = getComputedStyle(document.documentElement);
     const get = (name) => css.getPropertyValue(name).trim();
@@ -111,7 +120,7 @@
 
   function frame(t) {
     return {
-      autosize: true, margin: { l: 50, r: 10, t: 28, b: 28, pad: 4 }, paper_bgcolor: t.ground, plot_bgcolor: t.ground,
+      autosize: true, margin: { l: 50, r: 18, t: 28, b: 28, pad: 4 }, paper_bgcolor: t.ground, plot_bgcolor: t.ground,
       font: { family: t.font, size: 12, color: t.text }, showlegend: false, hovermode: "x unified", dragmode: touch ? false : "zoom",
       hoverlabel: { bgcolor: t.raised, bordercolor: t.strong, font: { color: t.text, size: 12, family: t.font } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: t.muted, activecolor: t.text },
@@ -125,6 +134,10 @@
     const layout = frame(t);
     const gap = chart.panels.length > 1 ? 42 / place.clientHeight : 0;
     const total = chart.panels.reduce((sum, panel) => sum + panel.share, 0);
+        const span = zoom.range || chart.range;
+    const ticks = dateTicks(span, chart.daily, Math.max(3, Math.floor(place.clientWidth / 72)));
+    // Ticks closer than a year carry the year on a second line.
+    if (ticks.close) Object.assign(layout.margin, { b: 42, r: 26 });
     const inner = place.clientHeight - layout.margin.t - layout.margin.b;
     const traces = [];
     let top = 1;
@@ -149,10 +162,10 @@
       });
     });
     layout.xaxis = {
-      type: chart.time ? "date" : "linear", gridcolor: t.line, showgrid: false, tickfont: { color: t.muted }, linecolor: t.strong,
+      type: "date", gridcolor: t.line, showgrid: false, tickfont: { color: t.muted }, linecolor: t.strong,
       anchor: "y" + (chart.panels.length > 1 ? chart.panels.length : ""), ticks: "outside", ticklen: 4, tickcolor: t.strong, zeroline: false,
-      nticks: Math.max(3, Math.floor(place.clientWidth / 72)), tickangle: 0, showspikes: true, spikemode: "across", spikethickness: 1,
-      spikedash: "solid", spikecolor: t.strong, range: zoom.range || chart.range, hoverformat: chart.daily ? "%Y-%m-%d" : "%Y-%m-%d %H:%M",
+      ...ticks.axis, tickangle: 0, showspikes: true, spikemode: "across", spikethickness: 1,
+      spikedash: "solid", spikecolor: t.strong, range: span, hoverformat: chart.daily ? "%Y-%m-%d" : "%Y-%m-%d %H:%M",
     };
     layout.hoversubplots = "axis";
     (chart.shades || []).forEach((shade) => {

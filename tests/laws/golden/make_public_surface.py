@@ -27,12 +27,20 @@ def public_modules():
 
 
 def surface() -> str:
-    """The list, one public name a line, sorted by module."""
+    """The list, one public name a line, sorted by module; what the package itself re-exports is said once, at home."""
+    modules = sorted(public_modules(), key=lambda module: module.__name__)
     lines = []
-    for module in sorted(public_modules(), key=lambda module: module.__name__):
+    for module in modules:
         lines.append(module.__name__)
         for name in module.__all__:
-            lines += described(name, getattr(module, name))
+            thing = getattr(module, name)
+            homes = [
+                home.__name__ for home in modules[1:] if getattr(home, name, None) is thing and name in home.__all__
+            ]
+            if module is modules[0] and homes and not inspect.ismodule(thing):
+                lines.append(f"  {name} = {homes[0]}.{name}")
+            else:
+                lines += described(name, thing)
         lines.append("")
     return "\n".join(lines)
 
@@ -54,13 +62,15 @@ def described(name: str, thing: object) -> list[str]:
             else:
                 lines.append(f"    .{key}")
         return lines
-    if callable(thing) and not isinstance(thing, type) and not str(type(thing)).startswith("<class 'typing"):
-        return [f"  {name}{signature(thing)}"]
-    return [f"  {name}: {type(thing).__name__}"]
+    if type(thing).__module__ in ("typing", "types") and not inspect.isfunction(thing):
+        return [f"  {name}: alias"]  # what its class is called differs between versions of Python
+    return [f"  {name}{signature(thing)}"] if callable(thing) else [f"  {name}: {type(thing).__name__}"]
 
 
 def signature(thing: object) -> str:
-    """The signature with annotations as written; defaults that are functions by their name."""
+    """The signature with annotations as written; defaults that are functions by their name; of a Protocol none."""
+    if getattr(thing, "_is_protocol", False):
+        return ""
     try:
         found = inspect.signature(thing)
     except ValueError:
@@ -97,6 +107,7 @@ def separated(texts: list[tuple[inspect._ParameterKind, str]]) -> list[str]:
 
 
 def annotation(value: object) -> str:
+    value = getattr(value, "__forward_arg__", value)  # how a NamedTuple keeps the text
     return value if isinstance(value, str) else inspect.formatannotation(value)
 
 

@@ -30,9 +30,9 @@ for code in json.load(sys.stdin):
         try:
             tree = ast.parse(code)
             last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, "README.md", "exec"), scope)
+            exec(compile(tree, "<README>", "exec"), scope)
             if last is not None:
-                value = eval(compile(ast.Expression(last.value), "README.md", "eval"), scope)
+                value = eval(compile(ast.Expression(last.value), "<README>", "eval"), scope)
                 if value is not None:
                     print(repr(value))
         except Exception:

@@ -1,0 +1,176 @@
+"""Bars: what makes a dataset legal, in which words it is refused, and when two hold the same data."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from quantlab.core import Bars, DataError, Frequency, InputError, KindError, LabelError, Panel, as_bars
+
+NAN = np.nan
+DAYS, NAMES = ["2014-06-06", "2014-06-09"], ["AAPL", "MSFT"]
+
+
+def panel(values: object) -> Panel:
+    return Panel(values, DAYS, NAMES, frequency=Frequency(252))
+
+
+@pytest.fixture
+def bars() -> Bars:
+    return Bars(panel([[10.0, NAN], [11.0, 20.0]]), volume=panel([[0.0, NAN], [100.0, 50.0]]), name="sample")
+
+
+def test_what_is_there(bars: Bars) -> None:
+    assert bars.shape == (2, 2)
+    assert bars.symbols == ("AAPL", "MSFT")
+    assert bars.dates is bars.close.dates
+    assert bars.frequency == Frequency(252)
+    assert bars.fields == ("close", "volume")
+    np.testing.assert_array_equal(bars.member.values, [[True, False], [True, True]])
+    assert repr(bars) == (
+        "Bars sample: 2 dates x 2 symbols, 2014-06-06 to 2014-06-09, close, volume, adjusted: unknown, "
+        f"sha256 {bars.content_hash[:12]}"
+    )
+
+
+def test_frames_are_taken(bars: Bars) -> None:
+    twin = as_bars(bars.close.to_frame(), volume=bars.volume.to_frame(), name="sample")
+    assert twin.content_hash == bars.content_hash
+    assert isinstance(twin.volume, Panel)
+
+
+@pytest.mark.parametrize("field", ["close", "open", "high", "low"])
+@pytest.mark.parametrize(("value", "shown"), [(0.0, "0"), (-1.5, "-1.5"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_a_price_must_be_positive_and_finite(field: str, value: float, shown: str) -> None:
+    fields = {"close": panel(np.ones((2, 2)))}
+    fields[field] = panel([[1.0, NAN], [value, value]])
+    with pytest.raises(DataError) as caught:
+        Bars(**fields, name="nyse")
+    assert caught.value.message == (
+        f"nyse {field} of AAPL 2014-06-09 and 1 more is {shown}; a price must be positive and finite."
+    )
+    assert caught.value.hint == "a missing value is NaN or null."
+
+
+@pytest.mark.parametrize("value", [-1.0, np.inf])
+def test_a_volume_must_not_be_negative_or_infinite(value: float) -> None:
+    with pytest.raises(DataError, match=r"^bars volume of MSFT 2014-06-06 is (-1|inf); a volume must be zero or more"):
+        Bars(panel(np.ones((2, 2))), volume=panel([[0.0, value], [NAN, 0.0]]))
+
+
+@pytest.mark.parametrize("field", ["open", "high", "low", "volume", "member"])
+def test_fields_must_have_the_labels_of_close(field: str) -> None:
+    close = panel(np.ones((2, 2)))
+    moved = Panel(np.ones((2, 2)), ["2014-06-06", "2014-06-10"], NAMES)
+    with pytest.raises(LabelError) as caught:
+        Bars(close, **{field: moved})
+    assert caught.value.message == (
+        f"`{field}` and `close` differ in dates: row 1 holds 2014-06-10 on the left and 2014-06-09 on the right."
+    )
+    with pytest.raises(LabelError) as caught:
+        Bars(close, **{field: close.select(["MSFT", "AAPL"])})
+    assert caught.value.message == (
+        f"`{field}` and `close` differ in symbols: position 0 holds MSFT on the left and AAPL on the right."
+    )
+    with pytest.raises(LabelError, match="the left has 1 symbols and the right 2"):
+        Bars(close, **{field: close.select(["AAPL"])})
+
+
+def test_an_empty_universe_or_span_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^The universe of bars is empty: there is no symbol\.$"):
+        Bars(panel(np.ones((2, 2))).select([]))
+    with pytest.raises(InputError, match=r"^bars has no dates\. Hint: check `start` and `end`\.$"):
+        Bars(panel(np.ones((2, 2))).between("2030"))
+
+
+def test_other_refusals() -> None:
+    close = panel(np.ones((2, 2)))
+    with pytest.raises(KindError, match=r"^`high` must be a Panel or a Polars frame, received builtins\.float\."):
+        Bars(close, high=1.0)
+    with pytest.raises(KindError, match=r"^`close` must be a Panel or a Polars frame"):
+        Bars(close.values)
+    with pytest.raises(DataError, match=r"^`member` must be a bool Panel\."):
+        Bars(close, member=close)
+    with pytest.raises(InputError, match=r'^`adjusted` must be "unknown", "none", "split" or "total_return", received'):
+        Bars(close, adjusted="yes")
+
+
+def test_demand(bars: Bars) -> None:
+    assert bars.demand("volume") is bars.volume
+    with pytest.raises(InputError, match=r"^sample has no open prices \(it has close, volume\)\. Hint: use `fill="):
+        bars.demand("open")
+    with pytest.raises(InputError, match=r"^sample has no high prices \(it has close, volume\)\.$"):
+        bars.demand("high")
+
+
+def test_between_and_select_take_every_field_along(bars: Bars) -> None:
+    later = bars.between("2014-06-09")
+    assert (later.shape, later.volume.shape, later.member.shape) == ((1, 2), (1, 2), (1, 2))
+    one = bars.select("MSFT")
+    assert (one.symbols, one.volume.symbols, one.member.symbols) == (("MSFT",),) * 3
+    assert one.name == "sample"
+    with pytest.raises(InputError, match="has no dates"):
+        bars.between("2030")
+    with pytest.raises(LabelError, match="Symbol IBM is not in the data"):
+        bars.select("IBM")
+
+
+def test_bars_cannot_be_changed_and_can_be_pickled(bars: Bars) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        bars.close = bars.volume
+    twin = pickle.loads(pickle.dumps(bars))
+    assert twin.content_hash == bars.content_hash
+    np.testing.assert_array_equal(twin.member.values, bars.member.values)
+
+
+def test_equality_is_identity(bars: Bars) -> None:
+    # Comparing field by field would end in the truth value of a Panel, which does not exist.
+    twin = dataclasses.replace(bars)
+    assert bars.select("MSFT") != bars.select("MSFT")
+    assert bars == bars
+    assert bars != twin
+    assert bars.content_hash == twin.content_hash
+    assert len({bars, twin}) == 2
+
+
+# Identity of the content -------------------------------------------------------------------------------------------
+
+
+def test_the_hash_does_not_depend_on_how_the_data_came(bars: Bars) -> None:
+    odd = np.array([[10.0, 0.0], [11.0, 20.0]])
+    odd.view(np.int64)[0, 1] = 0x7FF8000000000123  # a NaN with other bits
+    twin = Bars(panel(odd), volume=bars.volume, name="another name", adjusted="split")
+    assert twin.content_hash == bars.content_hash
+    assert len(bars.content_hash) == 64
+    assert bars.select(bars.symbols).content_hash == bars.content_hash
+    assert bars.between(None, None).content_hash == bars.content_hash
+
+
+CHANGES: dict[str, Callable[[Bars], Bars]] = {
+    "a value": lambda b: dataclasses.replace(b, close=panel([[10.0, NAN], [11.0, 20.000000000000004]])),
+    "a missing value": lambda b: dataclasses.replace(b, close=panel([[10.0, 1.0], [11.0, 20.0]])),
+    "a field less": lambda b: dataclasses.replace(b, volume=None),
+    "a field more": lambda b: dataclasses.replace(b, open=b.close),
+    "another field": lambda b: dataclasses.replace(b, volume=None, open=b.volume + 1.0),
+    "the universe": lambda b: dataclasses.replace(b, member=panel(np.ones((2, 2), bool))),
+    "a symbol": lambda b: _renamed(b, DAYS, ["AAPL", "MSFTX"]),
+    "the cut between symbols": lambda b: _renamed(b, DAYS, ["AAPLM", "SFT"]),
+    "a date": lambda b: _renamed(b, ["2014-06-06", "2014-06-10"], NAMES),
+    "clock times": lambda b: _renamed(b, np.array(DAYS, dtype="datetime64[us]"), NAMES),
+    "the order of symbols": lambda b: b.select(["MSFT", "AAPL"]),
+    "fewer dates": lambda b: b.between("2014-06-09"),
+}
+
+
+def _renamed(bars: Bars, dates: object, names: list[str]) -> Bars:
+    close, volume, member = (Panel(p.values, dates, names) for p in (bars.close, bars.volume, bars.member))
+    return Bars(close, volume=volume, member=member, name=bars.name)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_hash_changes_with(bars: Bars, change: str) -> None:
+    assert CHANGES[change](bars).content_hash != bars.content_hash

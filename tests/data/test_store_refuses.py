@@ -1,0 +1,119 @@
+"""What a store refuses to take: one sentence with the first offender and the way out, and nothing written."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from quantlab.core import DataError, InputError, KindError, LabelError
+from quantlab.data import Store
+
+D1, D2 = date(2014, 6, 9), date(2014, 6, 10)
+
+
+def good() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "date": [D1, D1, D2, D2],
+            "symbol": ["AAPL", "MSFT"] * 2,
+            "close": [1.0, 2.0, 3.0, 4.0],
+            "volume": [1, 2, 3, 4],
+        }
+    )
+
+
+def having(**columns: list) -> pl.DataFrame:
+    return good().with_columns(**{name: pl.Series(name, values) for name, values in columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("frame", "error", "said"),
+    [
+        (good().drop("close"), InputError, "no column `close` (it has date, symbol, volume)"),
+        (good().rename({"close": "Close"}), InputError, 'rename({"Close": "close"})'),
+        (good().drop("symbol"), InputError, "unpivot"),
+        (good().drop("date"), InputError, "no column `date`"),
+        (pl.DataFrame(), InputError, "it has no columns"),
+        (good().with_columns(adj=1, x=2), InputError, "does not know: adj and 1 more."),
+        (good().with_columns(Open=1.0), InputError, 'rename({"Open": "open"})'),
+        (good().clear(), InputError, "has no rows"),
+        (having(date=["2014-06-09"] * 4), KindError, "str.to_date()"),
+        (having(date=[datetime(2014, 6, 9)] * 4), KindError, "cast(pl.Date)"),
+        (having(symbol=[1, 2, 1, 2]), KindError, "Column symbol of dataset prices must be text, received Int64"),
+        (
+            having(close=["1", "2", "3", "4"]),
+            KindError,
+            "Column close of dataset prices must be numbers, received String",
+        ),
+        (having(close=[True] * 4), KindError, "must be numbers, received Boolean"),
+        (having(member=[1, 0, 1, 0]), KindError, "must be Boolean, received Int64"),
+        (having(date=[D1, None, D2, None]), LabelError, "Column date of dataset prices is null at row 1 and 1 more"),
+        (having(symbol=["A", "B", None, "C"]), LabelError, "Column symbol of dataset prices is null at row 2."),
+        (having(symbol=["A", "", "A", "B"]), LabelError, "Symbol ''"),
+        (having(symbol=["A", "B", "A", "B "]), LabelError, "Symbol 'B '"),
+        (pl.concat([good(), good()]), LabelError, "AAPL 2014-06-09 and 3 more twice"),
+        (having(symbol=["AAPL", "MSFT", "MSFT", "MSFT"]), LabelError, "MSFT 2014-06-10 twice"),
+        (having(close=[1.0, 0.0, 0.0, 2.0]), DataError, "close of MSFT 2014-06-09 and 1 more is 0; a price must be"),
+        (having(close=[1.0, 2.0, -3.5, 2.0]), DataError, "close of AAPL 2014-06-10 is -3.5"),
+        (having(open=[1.0, math.inf, 1.0, None]), DataError, "open of MSFT 2014-06-09 is inf"),
+        (having(low=[1.0, math.nan, 1.0, -math.inf]), DataError, "low of MSFT 2014-06-10 is -inf"),
+        (having(volume=[0, 0, -1, 0]), DataError, "volume of AAPL 2014-06-10 is -1; a volume must be"),
+        (having(volume=[0.0, math.inf, 1, 0]), DataError, "volume of MSFT 2014-06-09 is inf"),
+        (having(member=[True, None, False, None]), DataError, "member of MSFT 2014-06-09 and 1 more is null"),
+        ([1, 2], KindError, "needs a Polars frame, received builtins.list"),
+    ],
+)
+def test_frame(tmp_path: Path, frame: object, error: type[Exception], said: str) -> None:
+    store = Store(tmp_path / "s")
+    with pytest.raises(error) as caught:
+        store.write("prices", frame, calendar="XNYS", adjusted="none")  # type: ignore[arg-type]
+    assert said in str(caught.value)
+    assert not store.path.exists()
+
+
+def test_a_refused_frame_leaves_the_old_dataset(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    before = store.write("prices", good(), calendar="XNYS", adjusted="none")
+    with pytest.raises(DataError):
+        store.write("prices", having(close=[1.0, 0.0, 3.0, 4.0]), calendar="XNYS", adjusted="none")
+    assert store.describe("prices") == before
+    assert store.bars("prices").close.values.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_pandas_frame_names_the_conversion(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(KindError, match=r"received pandas\.DataFrame.*pl\.from_pandas"):
+        Store(tmp_path).write("prices", pandas.DataFrame(), calendar="XNYS", adjusted="none")
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "said"),
+    [
+        ({"adjusted": "total"}, InputError, "`adjusted` must be one of unknown, none, split, total_return"),
+        ({"calendar": "NYSE!"}, InputError, "Calendar 'NYSE!' is unknown"),
+        ({"calendar": None}, KindError, "`calendar` must be text"),
+        ({"source": 3}, KindError, "`source` must be text, received int"),
+        ({"note": None}, KindError, "`note` must be text, received NoneType"),
+        ({"units": {"open": "EUR"}}, InputError, "`units` names open, and the frame has close, volume"),
+        ({"units": {"close": 1}}, KindError, "The unit of close must be text"),
+    ],
+)
+def test_argument(tmp_path: Path, changed: dict, error: type[Exception], said: str) -> None:
+    with pytest.raises(error) as caught:
+        Store(tmp_path).write("prices", good(), **{"calendar": "XNYS", "adjusted": "none", **changed})
+    assert said in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_values_are_no_offense(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("prices", having(close=[None, math.nan, 3.0, 4.0]), calendar="XNYS", adjusted="none")
+    stored = pl.read_parquet(tmp_path / "prices" / store.describe("prices").file)
+    assert stored["close"].to_list() == [None, None, 3.0, 4.0]
+    assert stored.schema == {
+        "date": pl.Date, "symbol": pl.Enum(["AAPL", "MSFT"]), "close": pl.Float64, "volume": pl.Float64,
+    }  # fmt: skip
