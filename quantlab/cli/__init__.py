@@ -44,7 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"quantlab {__version__}")
         return 0
-    from quantlab.cli._app import app
-    from quantlab.cli._door import guarded
+    try:
+        from quantlab.cli._app import app
+        from quantlab.cli._door import guarded
 
-    return guarded(app, given)
+        return guarded(app, given)
+    except KeyboardInterrupt:
+        # Before typer was there to catch it.
+        sys.stderr.write("Interrupted.\n")
+        return 130

@@ -57,7 +57,7 @@ def _place(error: BaseException) -> str:
 
 
 def _unforeseen(error: BaseException) -> str:
-    what = traceback.format_exception_only(error)[-1].strip() or type(error).__name__
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frame = _strategy_frame(error)
     if frame is not None:
         return f"the strategy failed in {frame.name}, {_short(frame.filename)} line {frame.lineno}: {what}"

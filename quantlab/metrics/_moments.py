@@ -6,6 +6,7 @@ Skew and kurtosis are population moments (divisor n). Kurtosis is raw: 3 for a n
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -121,8 +122,8 @@ def skew(returns: Returns, *, periods: float | None = None, level: float = 0.95)
     Returns
     -------
     Estimate
-        A ratio; 0 for a symmetric distribution. The interval is normal theory, se = sqrt(6 / n): it tests the skew of
-        a normal sample, and is far too narrow for fat tails (use ``ql.bootstrap``). NaN for flat returns or n < 3.
+        A ratio; 0 for a symmetric distribution. The interval is the delta method for independent returns of any distribution;
+        for normal ones its standard error is sqrt(6 / n). NaN for flat returns or n < 3.
 
     Examples
     --------
@@ -131,7 +132,7 @@ def skew(returns: Returns, *, periods: float | None = None, level: float = 0.95)
     """
     x = sample(returns)
     draft = Draft("skew", x, level, "ratio", "population moments, per bar")
-    return _shape_estimate(draft, _skew_points, 6.0)
+    return _shape_estimate(draft, _skew_points, _skew_influence)
 
 
 @metric(_kurtosis_points)
@@ -149,8 +150,9 @@ def kurtosis(returns: Returns, *, periods: float | None = None, level: float = 0
     Returns
     -------
     Estimate
-        A ratio >= 1. Subtract 3 for excess kurtosis. The interval is normal theory, se = sqrt(24 / n): far too narrow
-        for fat tails (use ``ql.bootstrap``). NaN for flat returns or n < 3.
+        A ratio >= 1. Subtract 3 for excess kurtosis. The interval is the delta method for independent returns of any
+        distribution; for normal ones its standard error is sqrt(24 / n). It rests on eighth powers: with very fat tails both
+        the value and the interval come out low. NaN for flat returns or n < 3.
 
     Examples
     --------
@@ -159,14 +161,28 @@ def kurtosis(returns: Returns, *, periods: float | None = None, level: float = 0
     """
     x = sample(returns)
     draft = Draft("kurtosis", x, level, "ratio", "raw (normal = 3), population moments, per bar")
-    return _shape_estimate(draft, _kurtosis_points, 24.0)
+    return _shape_estimate(draft, _kurtosis_points, _kurtosis_influence)
 
 
-def _shape_estimate(draft: Draft, points: Any, variance: float) -> Estimate:
+def _shape_estimate(draft: Draft, points: Any, influence: Callable[[np.ndarray, float], np.ndarray]) -> Estimate:
     x = draft.sample
     if reason := x.lacks(3):
         return draft.undefined(reason)
     value = float(points(x.row)[0])
     if math.isnan(value):
         return draft.undefined(FLAT)
-    return draft.normal(value, math.sqrt(variance / x.values.size), "normal theory")
+    apart = x.values - x.values.mean()
+    error = float(influence(apart / apart.std(), value).std()) / math.sqrt(x.values.size)
+    if error <= RESIDUE:
+        return draft.bare(value, "the standard error is zero: the returns take two values alone")
+    return draft.normal(value, error, "delta")
+
+
+def _skew_influence(z: np.ndarray, value: float) -> np.ndarray:
+    """How much each standardized return moves the skew, times n; its variance is 6 for normal returns."""
+    return z**3 - 3 * z - 1.5 * value * (z**2 - 1) - value
+
+
+def _kurtosis_influence(z: np.ndarray, value: float) -> np.ndarray:
+    """How much each standardized return moves the kurtosis, times n; its variance is 24 for normal returns."""
+    return z**4 - 4 * float((z**3).mean()) * z - 2 * value * (z**2 - 1) - value

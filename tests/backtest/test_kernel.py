@@ -97,6 +97,44 @@ def test_the_python_originals(interpreted, inputs):
     compare(inputs, Counter())
 
 
+def both_sizings(weights, mark, units, equity, inputs):
+    """The orders of one decision by the kernel and by the reference."""
+    delta, present = np.empty(len(mark)), np.ones(len(mark), dtype=bool)
+    arrays = [np.array(numbers, dtype=np.float64) for numbers in (weights, mark, units)]
+    schedule = inputs.per_share, inputs.rate, inputs.minimum, inputs.maximum_fraction, inputs.maximum_cash
+    _sizing_kernels.size_orders(
+        arrays[0], arrays[1], present, arrays[2], equity, inputs.slippage, *schedule, inputs.lot, delta
+    )
+    judged = _reference._size(weights, mark, units, [True] * len(mark), equity, inputs)
+    return delta.tolist(), judged
+
+
+def test_the_largest_affordable_size_wins_where_costs_jump():
+    """Minimum fees make the cost jump with the size, so that a later pass may be affordable and smaller."""
+    inputs = make_inputs(close=[[1.0] * 3], rate=0.01, minimum=20.0, slippage=0.1, lot=1.0)
+    kernel, judge = both_sizings([-0.5, -0.5, -0.2], [20.0, 10.0, 10.0], [-10.0, -7.0, -2.0], 200.0, inputs)
+    assert kernel == judge == [7.0, 0.0, 0.0]  # the last of the eight passes says [7, 1, 0]
+
+
+def test_sizing_with_fees_as_large_as_the_orders():
+    rng = np.random.default_rng(5)
+    for _ in range(3000):
+        inputs = make_inputs(
+            close=[[1.0]],
+            per_share=rng.choice([0.0, 0.1, 1.0]),
+            rate=rng.choice([0.0, 0.01, 0.1]),
+            minimum=rng.choice([0.0, 5.0, 50.0]),
+            maximum_cash=rng.choice([30.0, np.inf]),
+            slippage=rng.choice([0.0, 0.01, 0.1]),
+            lot=rng.choice([1.0, 5.0]),
+        )
+        n = rng.integers(1, 4)
+        weights = rng.choice([-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0], n).tolist()
+        mark, units = rng.choice([5.0, 10.0, 50.0], n).tolist(), rng.integers(-10, 11, n).astype(float).tolist()
+        kernel, judge = both_sizings(weights, mark, units, float(rng.choice([100.0, 500.0])), inputs)
+        assert kernel == judge
+
+
 def test_inputs_are_not_written_to():
     given_ = make_inputs(close=[[10.0, 20.0], [11.0, NAN], [12.0, 19.0]], weights={0: [0.7, -0.9], 1: [0.5, 0.5]})
     for array in (given_.close, given_.fill_price, given_.days, given_.rows, given_.weights):

@@ -329,3 +329,13 @@ def test_the_prices_are_what_the_store_holds(desk):
     # The fixture itself: what the commands above ran on.
     assert quantlab.Store("data").bars("toy").shape == (503, 5)
     assert isinstance(quantlab.Store("data").datasets(), pl.DataFrame)
+
+
+def test_an_interruption_while_loading_is_one_line_too(capsys, monkeypatch):
+    from quantlab.cli import _door
+
+    def interrupted(*inputs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_door, "guarded", interrupted)
+    assert run(capsys, "backtest", "x.toml") == (130, "", "Interrupted.\n")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
+from itertools import chain
 
 import pytest
 
@@ -66,6 +69,8 @@ ONE_MODULE = {
     "watchfiles",
     "yfinance",
 }
+# Import name -> the name that pyproject.toml declares, where they differ; markupsafe is a part of jinja2.
+INSTALLED_AS = {"markupsafe": "jinja2", "sklearn": "scikit_learn"}
 # Forced by a library at its door: module -> the reason. quantlab itself has no use for pandas.
 PANDAS_DOORS: dict[str, str] = {}
 # These may stand at the top of a module: they are loaded with it by those who asked for that module.
@@ -166,6 +171,15 @@ def test_rooms_import_lower_levels_alone(modules):
 def test_libraries_stay_in_their_homes(modules):
     found = library_violations(modules)
     assert not found, "\n".join(found)
+
+
+def test_every_library_is_declared(modules, root):
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    names = {re.match(r"[\w.-]+", text)[0].lower().replace("-", "_") for text in declared}
+    imported = {library for module in modules for _, library, _ in libraries(module)}
+    missing = {INSTALLED_AS.get(library, library) for library in imported} - names
+    assert not missing, f"Declare {', '.join(sorted(missing))} in pyproject.toml, or do not import it."
 
 
 def test_every_room_on_disk_has_a_level(modules):

@@ -125,6 +125,11 @@ def test_blocks_are_found_and_paired(maker):
     assert MARKDOWN[start:end] == "two\n3\n"
 
 
+def test_outputs_are_written_where_they_belong(maker):
+    text = maker.rewritten(MARKDOWN, [{"text": "seven\n\n"}, {"text": "unused"}])
+    assert text == MARKDOWN.replace("two\n3\n", "seven\n")
+
+
 def test_commands_are_chosen(maker):
     bash = maker.blocks_of(MARKDOWN)[2].text
     assert maker.commands(bash) == ["quantlab --version", "quantlab backtest      notebooks/momentum.toml"]

@@ -142,6 +142,7 @@ def coverage(metric, truth, draw, reps=1500, n=250, **options):
         (m.value_at_risk, -0.016448536, lambda rng, n: rng.normal(0, 0.01, n), {}),
         (m.conditional_value_at_risk, -0.020627128, lambda rng, n: rng.normal(0, 0.01, n), {"tail": 0.05}),
         (m.skew, 0.0, lambda rng, n: rng.normal(0, 0.01, n), {}),
+        (m.kurtosis, 1.8, lambda rng, n: rng.uniform(-0.01, 0.01, n), {}),
         (m.hit_rate, 0.53, lambda rng, n: np.where(rng.random(n) < 0.53, 0.01, -0.01), {}),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -151,6 +152,24 @@ def test_intervals_cover(metric, truth, draw, options):
     # The delta interval of CVaR is known to be short: 12 observations make its tail here.
     lowest = 0.88 if metric is m.conditional_value_at_risk else 0.917
     assert lowest <= got <= 0.985
+
+
+def test_shape_errors_are_normal_theory_for_normal_returns():
+    returns = np.random.default_rng(0).normal(0, 0.01, 20_000)
+    # Sixth and eighth moments of 20,000 normal numbers lie within a few percent of their limits.
+    assert m.skew(returns).se == pytest.approx(math.sqrt(6 / 20_000), rel=0.05)
+    assert m.kurtosis(returns).se == pytest.approx(math.sqrt(24 / 20_000), rel=0.1)
+
+
+def test_shape_errors_grow_with_the_tails():
+    # Against the spread of the statistic over fresh samples: normal theory would say .11 and .22.
+    rng = np.random.default_rng(1)
+    draws = rng.gamma(4.0, 0.01, (4000, 500))
+    for metric in (m.skew, m.kurtosis):
+        spread = metric.points(draws).std()
+        claimed = np.median([metric(row).se for row in draws[:200]])
+        assert claimed == pytest.approx(spread, rel=0.35)
+        assert spread > 1.2 * math.sqrt((6 if metric is m.skew else 24) / 500)
 
 
 def test_mertens_sees_the_sign_of_the_skew():

@@ -89,6 +89,8 @@ class Sheet:
         self.page.wait_for_selector("html[data-drawn]")
 
     def look(self, *, width=1280, scheme="light", media="screen"):
+        # A page in the background gets one frame a second.
+        self.page.bring_to_front()
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(color_scheme=scheme, media=media)
         self.settle()
@@ -119,9 +121,11 @@ def full(sheets):
     assert sheet.quiet(), (sheet.printed, sheet.asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800, 390])
-@pytest.mark.parametrize("book", ["full", "alone", "ruined", "idle", "cash", "brief"])
+LOOKS = [("full", width, scheme) for width in (1280, 800, 390) for scheme in ("light", "dark")]
+LOOKS += [(book, *look) for book in ("alone", "ruined", "idle", "cash", "brief") for look in ((1280, "light"), (390, "dark"))]
+
+
+@pytest.mark.parametrize(("book", "width", "scheme"), LOOKS)
 def test_draws_fits_and_is_legible(sheets, book, width, scheme):
     page = sheets[book].look(width=width, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -164,6 +168,8 @@ def test_a_drag_zooms_every_chart_over_time_and_a_double_click_undoes_it(full):
     assert page.evaluate(heights) != height, "the height follows what is seen"
     assert page.evaluate(OVERLAPS) == []
     assert page.evaluate(CLIPPED) == []
+    # So long after the drag that the chart does not take it for the first of three clicks.
+    page.evaluate("async () => { const start = performance.now(); while (performance.now() - start < 600) await new Promise(requestAnimationFrame); }")
     page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + 50)
     full.settle()
     assert page.evaluate(ranges) == before

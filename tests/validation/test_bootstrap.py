@@ -147,6 +147,11 @@ class TestStatistics:
         a = bootstrap(RETURNS, spoil, reps=60, seed=1)
         assert a.draws.tobytes() == bootstrap(RETURNS, np.mean, reps=60, seed=1).draws.tobytes()
 
+    def test_a_statistic_may_keep_its_argument(self):
+        kept = []
+        bootstrap(RETURNS, lambda x: kept.append(x) or x.mean(), reps=400, seed=1)
+        assert len({row.tobytes() for row in kept}) == 401
+
     def test_few_failures_are_counted(self):
         def sometimes(x):
             # 2 % of the replicates or so: the draw of the first observation is uniform over 400.

@@ -1,5 +1,6 @@
 """Walk-forward: stitched book against a loop, regime switch, truncation, purge, ruin, errors."""
 
+import functools
 import json
 import math
 
@@ -273,15 +274,20 @@ class TestObjective:
         def short(bars, *, size):
             return Panel(np.full(bars.shape, -size), bars.dates, bars.symbols)
 
-        out = walk_forward(
-            short, make_bars(close), {"size": [5.0, 0.1]}, train=15, test=10, **FREE, objective=m.total_return
-        )
+        run = functools.partial(walk_forward, short, make_bars(close), {"size": [5.0, 0.1]}, train=15, test=10, **FREE)
+        out = run(objective=m.total_return)
         assert out.folds["size"].to_list()[:2] == [5.0, 5.0]
         assert set(out.folds["size"].to_list()[3:]) == {0.1}
         # The book held the variant that was ruined, and ends with it.
         assert out.result.ruined is not None
         assert out.folds["out_of_sample"].to_list()[-1] is None
         assert np.isnan(out.returns.values[-1, 0])
+        # An objective that knows nothing of ruin is not asked about it.
+        seen = []
+        run(objective=lambda returns: seen.append(returns) or 1.0)
+        assert all((panel.values > -1).all() for panel in seen)
+        stops = np.array([panel.dates[-1] for panel in seen])
+        assert (stops < out.result.ruined).sum() >= 2
 
 
 class TestParameters:

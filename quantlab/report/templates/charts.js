@@ -134,7 +134,8 @@
     const layout = frame(t);
     const gap = chart.panels.length > 1 ? 42 / place.clientHeight : 0;
     const total = chart.panels.reduce((sum, panel) => sum + panel.share, 0);
-        const span = zoom.range || chart.range;
+        // Plotly writes into the range that it is given, so it gets a copy below.
+    const span = zoom.range || chart.range;
     const ticks = dateTicks(span, chart.daily, Math.max(3, Math.floor(place.clientWidth / 72)));
     // Ticks closer than a year carry the year on a second line.
     if (ticks.close) Object.assign(layout.margin, { b: 42, r: 26 });
@@ -165,7 +166,7 @@
       type: "date", gridcolor: t.line, showgrid: false, tickfont: { color: t.muted }, linecolor: t.strong,
       anchor: "y" + (chart.panels.length > 1 ? chart.panels.length : ""), ticks: "outside", ticklen: 4, tickcolor: t.strong, zeroline: false,
       ...ticks.axis, tickangle: 0, showspikes: true, spikemode: "across", spikethickness: 1,
-      spikedash: "solid", spikecolor: t.strong, range: span, hoverformat: chart.daily ? "%Y-%m-%d" : "%Y-%m-%d %H:%M",
+      spikedash: "solid", spikecolor: t.strong, range: [...span], hoverformat: chart.daily ? "%Y-%m-%d" : "%Y-%m-%d %H:%M",
     };
     layout.hoversubplots = "axis";
     (chart.shades || []).forEach((shade) => {
@@ -249,7 +250,7 @@
     const key = place.dataset.chart, chart = charts[key];
     const [traces, layout] = KINDS[chart.kind](place, chart, key, theme());
     const config = {
-      displaylogo: false, responsive: false, doubleClick: false, displayModeBar: touch ? false : "hover",
+      displaylogo: false, responsive: false, doubleClick: false, doubleClickDelay: 500, showTips: false, displayModeBar: touch ? false : "hover",
       modeBarButtons: [[
         { name: "Save as PNG", icon: Plotly.Icons.camera, click: (gd) => Plotly.downloadImage(gd, { format: "png", scale: 2, filename: key }) },
         ...(chart.time ? [{ name: "Reset zoom", icon: Plotly.Icons.home, click: () => setZoom(null) }] : []),

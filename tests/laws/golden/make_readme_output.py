@@ -103,18 +103,22 @@ def commands(bash: str) -> list[str]:
     return [line for line in lines if not re.match(r"(make|git clone|cd|jupyter|\S*/jupyter|xdg-open|open)\b", line)]
 
 
+def rewritten(markdown: str, shown: list[dict[str, str]]) -> str:
+    """Return the text with what the Python blocks showed in the text blocks that follow them."""
+    for place, block in sorted(expected_outputs(blocks_of(markdown)).items(), reverse=True):
+        start, end = block.span
+        markdown = markdown[:start] + shown[place]["text"].rstrip() + "\n" + markdown[end:]
+    return markdown
+
+
 def main() -> None:
     text = README.read_text("utf-8")
-    blocks = blocks_of(text)
-    codes = [block.text for block in blocks if block.language == "python"]
+    codes = [block.text for block in blocks_of(text) if block.language == "python"]
     with tempfile.TemporaryDirectory() as name:
         shown = shown_by(codes, Path(name), furnish(Path(name), Path(sys.argv[1]).resolve()))
-    for place, block in sorted(expected_outputs(blocks).items(), reverse=True):
-        if "error" in shown[min(place, len(shown) - 1)]:
-            sys.exit(shown[-1]["error"])
-        start, end = block.span
-        text = text[:start] + shown[place]["text"].rstrip() + "\n" + text[end:]
-    README.write_text(text, "utf-8")
+    if "error" in shown[-1]:
+        sys.exit(shown[-1]["error"])
+    README.write_text(rewritten(text, shown), "utf-8")
 
 
 if __name__ == "__main__":
