@@ -43,7 +43,7 @@ types: $(READY) ## static types
 	$(BIN)/mypy
 
 notebooks: $(READY) ## execute the notebooks
-	$(BIN)/python -m pytest --nbmake notebooks -p no:doctest -n 1
+	$(BIN)/python -m pytest --nbmake notebooks -n 1
 
 bench: $(READY) ## measure speed against peers and floors; writes benchmarks/results.json
 	$(BIN)/python benchmarks/run.py

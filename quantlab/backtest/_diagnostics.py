@@ -8,8 +8,9 @@ no_next_bar     info     orders decided on the last bar, which nothing can fill
 unlisted        warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)
 skipped         warning  no close on the decision bar: no order was sized, the position stayed
 missing_price   warning  an order that met no price on the bar of its fill and was dropped
+unaffordable    warning  a decision whose costs exceed the equity at every size: no order was sent
 stale_mark      warning  bars on which a held position was valued at an older close
-debit           warning  bars with cash below zero: a loan that this version charges no interest for
+debit           info     bars with cash below zero: a loan that this version charges no interest for
 ruin            error    equity at zero or less: closed at the mark, nothing was traded any more
 =============== ======== ==============================================================================
 """
@@ -48,6 +49,7 @@ class Finding:
 _ORDER_RULES = (
     (Status.SKIPPED, "skipped", "warning", "no close on the decision bar: no order, the position stayed as it was"),
     (Status.MISSING_PRICE, "missing_price", "warning", "no price on the bar of the fill: the order was dropped"),
+    (Status.UNAFFORDABLE, "unaffordable", "warning", "costs exceed the equity at every size: no order was sent"),
     (Status.NO_NEXT_BAR, "no_next_bar", "info", "decided on the last bar: nothing can fill it"),
 )
 
@@ -80,7 +82,7 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
         low = debit[np.argmin(run.cash[alive][debit])]
         amount = f"{run.cash[low]:,.2f} ({run.cash[low] / run.equity[low]:.2%} of equity) on {show(dates[low])}"
         detail = f"cash below zero, lowest {amount}; no interest is charged"
-        found.append(Finding("debit", "warning", show(dates[debit[0]]), "", debit.size, detail))
+        found.append(Finding("debit", "info", show(dates[debit[0]]), "", debit.size, detail))
     if run.ruined >= 0:
         detail = f"equity {run.equity[run.ruined]:,.2f}: every position was closed at its mark, the book stopped"
         found.append(Finding("ruin", "error", show(dates[run.ruined]), "", 1, detail))

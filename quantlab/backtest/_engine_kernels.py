@@ -13,7 +13,7 @@ from quantlab.core import kernel
 from quantlab.execution._cost_kernels import commission, fill_price
 from quantlab.portfolio._sizing_kernels import size_orders
 
-FILLED, MISSING_PRICE, NO_NEXT_BAR, LIQUIDATED, SKIPPED = 0, 1, 2, 3, 4
+FILLED, MISSING_PRICE, NO_NEXT_BAR, LIQUIDATED, SKIPPED, UNAFFORDABLE = 0, 1, 2, 3, 4, 5
 
 # Columns of the order records.
 DECIDED, FILL_BAR, ASSET, STATUS = 0, 1, 2, 3
@@ -109,7 +109,7 @@ def run(close, fill, days, rows, weights, params, bars_out, labels, amounts):
                 continue
             for i in range(N):
                 present[i] = not np.isnan(close[t, i])
-            size_orders(
+            base = size_orders(
                 target,
                 mark,
                 present,
@@ -130,8 +130,9 @@ def run(close, fill, days, rows, weights, params, bars_out, labels, amounts):
                         record(labels, amounts, count, t, -1, i, SKIPPED, np.nan, mark[i])
                         count += 1
                 elif delta[i] != 0.0:
-                    # The status of an order that waits; at the last bar nothing follows and it stays.
-                    record(labels, amounts, count, t, -1, i, NO_NEXT_BAR, delta[i] * unit, mark[i])
+                    # NO_NEXT_BAR is the status of an order that waits; at the last bar nothing follows and it stays.
+                    status = NO_NEXT_BAR if base >= 0.0 else UNAFFORDABLE
+                    record(labels, amounts, count, t, -1, i, status, delta[i] * unit, mark[i])
                     count += 1
     return count, ruined
 

@@ -26,8 +26,8 @@ def figure(result: Result) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        Equity at every close on a logarithmic axis (a linear one when equity reached zero or less), below it the drawdown since
-        the bar of the first decision. A ruin is marked.
+        Equity at every close on a logarithmic axis (a linear one when equity reached zero or less), below it the
+        drawdown since the bar of the first decision. A ruin is marked.
 
     Examples
     --------
@@ -47,7 +47,9 @@ def figure(result: Result) -> go.Figure:
     drawdown[equity.size - len(result.returns) :] = metrics.drawdowns(result.returns).values[:, 0]
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06)
     drawn.add_trace(
-        go.Scatter(x=dates, y=equity, name="Equity", line={"color": _INK, "width": 1.4}, hovertemplate="%{y:,.0f}"), 1, 1
+        go.Scatter(x=dates, y=equity, name="Equity", line={"color": _INK, "width": 1.4}, hovertemplate="%{y:,.0f}"),
+        1,
+        1,
     )
     drawn.add_trace(
         go.Scatter(
@@ -70,7 +72,9 @@ def figure(result: Result) -> go.Figure:
         height=520,
         margin={"l": 64, "r": 16, "t": 56, "b": 40},
     )
-    drawn.update_yaxes(title_text="Equity, currency", type="log" if (equity > 0).all() else "linear", dtick="D2", row=1, col=1)
+    drawn.update_yaxes(
+        title_text="Equity, currency", type="log" if (equity > 0).all() else "linear", dtick="D2", row=1, col=1
+    )
     drawn.update_yaxes(title_text="Drawdown", tickformat=".0%", rangemode="tozero", row=2, col=1)
     if result.ruined is not None:
         drawn.add_vline(x=str(result.ruined), line={"color": "#c2570c", "width": 1, "dash": "dot"})

@@ -125,12 +125,14 @@ def run(inputs: Inputs) -> Run:
         if ruined < 0 and t in decisions:
             weights = decisions[t]
             priced = [not math.isnan(close[t][i]) for i in range(assets)]
-            changes = _size(weights, mark, units, priced, equity, inputs)
+            changes, affordable = _size(weights, mark, units, priced, equity, inputs)
             for i in range(assets):
                 if changes[i] != 0.0:
                     # An order that never meets a next bar keeps this status.
-                    order = _Order(t, i, changes[i], changes[i] * unit, mark[i], Status.NO_NEXT_BAR)
-                    pending.append(order)
+                    status = Status.NO_NEXT_BAR if affordable else Status.UNAFFORDABLE
+                    order = _Order(t, i, changes[i], changes[i] * unit, mark[i], status)
+                    if affordable:
+                        pending.append(order)
                     records.append(order)
                 elif not priced[i] and (weights[i] != 0.0 or units[i] != 0.0):
                     records.append(_Order(t, i, math.nan, math.nan, mark[i], Status.SKIPPED))
@@ -166,18 +168,17 @@ def _size(
     priced: list[bool],
     equity: float,
     inputs: Inputs,
-) -> list[float]:
+) -> tuple[list[float], bool]:
     """Return the change of each position, in units, for target ``weights`` of a base that leaves room for the costs.
 
     Let C(x) be the cost of trading to ``weights`` of x. The base is the largest x tried with x + C(x) <= equity: the
     first is the equity, each next one is what the costs of the last leave, and there are eight at most. When none
-    fits, the smallest is taken.
+    fits, or only zero fits although something was to be held, the decision cannot be afforded: the second value is
+    False, and the changes are those for the whole equity.
     """
     best: float | None = None
-    tried: list[float] = []
     base = equity
     for _ in range(8):
-        tried.append(base)
         cost = _cost(_changes(weights, mark, units, priced, equity, base, inputs), mark, inputs)
         if base + cost <= equity * (1 + 1e-12) and (best is None or base > best):
             best = base
@@ -185,8 +186,9 @@ def _size(
         if abs(following - base) <= 1e-12 * equity:
             break
         base = following
-    final = min(tried) if best is None else best
-    return _changes(weights, mark, units, priced, equity, final, inputs)
+    if best is None or (best == 0.0 and any(weight != 0.0 for weight in weights)):
+        return _changes(weights, mark, units, priced, equity, equity, inputs), False
+    return _changes(weights, mark, units, priced, equity, best, inputs), True
 
 
 def _changes(
@@ -198,7 +200,10 @@ def _changes(
     base: float,
     inputs: Inputs,
 ) -> list[float]:
-    """Return target minus held, in units: whole lots toward zero, or fractions above a billionth of equity."""
+    """Return target minus held, in units: whole lots toward zero, or fractions above a billionth of equity.
+
+    A target of zero closes the position whatever its size.
+    """
     changes = []
     for i, weight in enumerate(weights):
         change = 0.0
@@ -210,7 +215,8 @@ def _changes(
                 change = (-lots if weight < 0.0 else lots) - units[i]
             else:
                 change = target - units[i]
-                if abs(change) * mark[i] <= 1e-9 * equity:
+                # A target of zero closes whatever is left.
+                if weight != 0.0 and abs(change) * mark[i] <= 1e-9 * equity:
                     change = 0.0
         changes.append(change)
     return changes

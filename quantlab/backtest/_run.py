@@ -23,6 +23,7 @@ class Status(IntEnum):
     NO_NEXT_BAR = 2  # decided on the last bar
     LIQUIDATED = 3  # closed at the mark because the account was ruined
     SKIPPED = 4  # no close on the decision bar: nothing could be sized
+    UNAFFORDABLE = 5  # the decision's costs exceed the equity at every size: none of its orders was sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def compute(job: Job, progress: Progress) -> Outcome:
         )
     estimates = []
     if (plan := config.bootstrap) is not None:
-        returns = result.returns
+        returns = result.returns if walk is None else walk.returns
         step = progress("bootstrap", len(job.metrics))
         for metric in job.metrics:
             estimates.append(bootstrap(returns, metric, method="stationary", reps=plan.reps, seed=plan.seed))

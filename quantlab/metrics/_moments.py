@@ -122,13 +122,13 @@ def skew(returns: Returns, *, periods: float | None = None, level: float = 0.95)
     Returns
     -------
     Estimate
-        A ratio; 0 for a symmetric distribution. The interval is the delta method for independent returns of any distribution;
-        for normal ones its standard error is sqrt(6 / n). NaN for flat returns or n < 3.
+        A ratio; 0 for a symmetric distribution. The interval is the delta method for independent returns of any
+        distribution; for normal ones its standard error is sqrt(6 / n). NaN for flat returns or n < 3.
 
     Examples
     --------
     >>> skew(np.array([0.01, -0.05, 0.015, 0.0, 0.01]))
-    skew -1.35 [-3.50, 0.79] (95 %, normal theory, n=5)
+    skew -1.35 [-3.76, 1.05] (95 %, delta, n=5)
     """
     x = sample(returns)
     draft = Draft("skew", x, level, "ratio", "population moments, per bar")
@@ -151,13 +151,13 @@ def kurtosis(returns: Returns, *, periods: float | None = None, level: float = 0
     -------
     Estimate
         A ratio >= 1. Subtract 3 for excess kurtosis. The interval is the delta method for independent returns of any
-        distribution; for normal ones its standard error is sqrt(24 / n). It rests on eighth powers: with very fat tails both
-        the value and the interval come out low. NaN for flat returns or n < 3.
+        distribution; for normal ones its standard error is sqrt(24 / n). It rests on eighth powers: with very fat
+        tails both the value and the interval come out low. NaN for flat returns or n < 3.
 
     Examples
     --------
     >>> kurtosis(np.array([0.01, -0.05, 0.015, 0.0, 0.01]))
-    kurtosis 3.04 [-1.25, 7.33] (95 %, normal theory, n=5)
+    kurtosis 3.04 [-4.05, 10.13] (95 %, delta, n=5)
     """
     x = sample(returns)
     draft = Draft("kurtosis", x, level, "ratio", "raw (normal = 3), population moments, per bar")

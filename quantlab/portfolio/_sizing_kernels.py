@@ -43,7 +43,8 @@ def plan(
         if not present[i]:
             continue
         change = round_to_lot(weights[i] * x / mark[i], lot) - units[i]
-        if lot == 0.0 and np.abs(change) * mark[i] <= _DUST * equity:
+        # A target of zero closes whatever is left, or a worthless rest would stay for ever.
+        if lot == 0.0 and weights[i] != 0.0 and np.abs(change) * mark[i] <= _DUST * equity:
             continue
         if change == 0.0:
             continue
@@ -63,11 +64,15 @@ def size_orders(
     """Write into ``delta`` the orders (in lots) of one decision; return the equity that the weights were applied to.
 
     ``weights, mark, units, delta`` are (N,) float64, ``present`` (N,) bool: assets that take part. The equity x solves
-    x + cost(x) = equity; passes are bounded, and of those tried the largest affordable x is used.
+    x + cost(x) = equity; passes are bounded, and of those tried the largest affordable x is used. Where none is
+    affordable, or only x = 0 that would sell what was meant to be held, -1 is returned and ``delta`` holds the orders
+    that the whole equity asks for.
     """
     x = equity
     best = -1.0
-    lowest = equity
+    wanted = False
+    for i in range(weights.shape[0]):
+        wanted = wanted or weights[i] != 0.0
     planned = equity
     for _ in range(_PASSES):
         planned = x
@@ -87,14 +92,14 @@ def size_orders(
             lot,
             delta,
         )
-        lowest = min(lowest, x)
         if x + cost <= equity * (1.0 + _CLOSE) and x > best:
             best = x
         following = max(equity - cost, 0.0)
         if np.abs(following - x) <= _CLOSE * equity:
             break
         x = following
-    final = best if best >= 0.0 else lowest
+    rejected = best < 0.0 or (best == 0.0 and wanted)
+    final = equity if rejected else best
     if final != planned:
         plan(
             weights,
@@ -112,4 +117,4 @@ def size_orders(
             lot,
             delta,
         )
-    return final
+    return -1.0 if rejected else final

@@ -1,7 +1,7 @@
 """The numbers behind the charts, as plain lists: what is drawn is what stands in the JSON twin.
 
-A chart is a dict with its ``kind`` ("lines", "bars", "histogram"), its text, and its points; a gap is None. Long series lose bars
-for display (``_thin``) and say so in their caption.
+A chart is a dict with its ``kind`` ("lines", "bars", "histogram"), its text, and its points; a gap is None. Long series
+lose bars for display (``_thin``) and say so in their caption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from quantlab.report._format import show as text
 from quantlab.report._thin import thin
 from quantlab.validation import WalkForward
 
-# Above this many numbers in all windows (minute bars over a year) the rolling chart would take longer than the rest of the page.
+# Above this many numbers in all windows (minute bars over a year) the rolling chart would take longer than all the rest.
 _MOST_CELLS = 1_000_000_000
 KINDS = ("commission", "slippage", "borrow")
 
@@ -36,7 +36,7 @@ def charts(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
 
 
 def histogram(estimate: Estimate, title: str) -> dict[str, Any] | None:
-    """Return the histogram of an estimate's draws with its value and bounds marked, or None when there is nothing to draw."""
+    """Return the histogram of an estimate's draws, its value and bounds marked, or None when there is none to draw."""
     if estimate.draws is None:
         return None
     draws = estimate.draws[np.isfinite(estimate.draws)]
@@ -61,7 +61,11 @@ def histogram(estimate: Estimate, title: str) -> dict[str, Any] | None:
         f"{text(float(draws.max()), estimate.unit)}.",
         "caption": f"{draws.size:,} resampled values; the solid line is the estimate, dotted lines bound the "
         f"{100 * estimate.level:g}\u202f% interval."
-        + (f" {estimate.draws.size - draws.size:,} undefined draws are left out." if draws.size < estimate.draws.size else ""),
+        + (
+            f" {estimate.draws.size - draws.size:,} undefined draws are left out."
+            if draws.size < estimate.draws.size
+            else ""
+        ),
     }
 
 
@@ -108,8 +112,8 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
             ),
         ],
         dates,
-        label=f"Equity from {text(float(equity[0]), 'currency')} on {show(dates[0])} to {text(float(equity[-1]), 'currency')} "
-        f"on {show(dates[-1])}; deepest drawdown {text(float(drawdown[low]), 'fraction')} on {show(dates[low])}.",
+        label=f"Equity from {text(float(equity[0]), 'currency')} on {show(dates[0])} "
+        f"to {text(float(equity[-1]), 'currency')} on {show(dates[-1])}; deepest drawdown {text(float(drawdown[low]), 'fraction')} on {show(dates[low])}.",
         caption=_thinned(rows.size, dates.size)
         + (" Shaded: the walk-forward's test periods." if shades else "")
         + (" Its line starts at the backtest's equity." if outside else ""),
@@ -161,7 +165,9 @@ def _rolling(result: Result) -> dict[str, Any] | None:
         "Rolling twelve months",
         [
             _panel("Sharpe ratio", "ratio", x, [_line("Sharpe ratio", 1, sharpe[rows])], share=0.5, zero=True),
-            _panel("Volatility per year", "fraction", x, [_line("Volatility", 2, volatility[rows])], share=0.5, zero=True),
+            _panel(
+                "Volatility per year", "fraction", x, [_line("Volatility", 2, volatility[rows])], share=0.5, zero=True
+            ),
         ],
         dates,
         label=f"Rolling Sharpe ratio and volatility over {window:,} bars, {show(dates[0])} to {show(dates[-1])}.",
@@ -171,25 +177,29 @@ def _rolling(result: Result) -> dict[str, Any] | None:
 
 
 def _exposure(result: Result) -> dict[str, Any]:
-    start = first_bar(result)
-    dates = result.exposure.dates[start:]
-    values = result.exposure.values[start:]
-    names = result.exposure.symbols
-    # A short side is drawn below zero, where a reader looks for it.
-    drawn = np.column_stack([values[:, i] * (-1.0 if name == "short" else 1.0) + 0.0 for i, name in enumerate(names)])
-    rows = thin(drawn)
+    start = len(result.equity) - len(result.returns) if len(result.returns) else 0
+    dates, values = result.exposure.dates[start:], result.exposure.values[start:]
+    held = dict(zip(result.exposure.symbols, values.T, strict=True))
+    if np.nansum(held["short"]) == 0:
+        # Long, gross and net are one line then.
+        columns = {"long": held["long"]}
+        caption = "Nothing was held short: long, gross and net exposure are equal. "
+    else:
+        # A short side is drawn below zero, where a reader looks for it.
+        columns = {**held, "short": -held["short"]}
+        caption = "The short side is drawn below zero; gross is long plus short, net is long less short. "
+    rows = thin(np.column_stack(list(columns.values())))
     colors = {"long": 1, "short": 2, "gross": 4, "net": 3}
-    lines = [_line(name.capitalize(), colors[name], drawn[rows, i]) for i, name in enumerate(names)]
-    mean = {name: np.nanmean(values[:, i]) if np.isfinite(values[:, i]).any() else np.nan for i, name in enumerate(names)}
+    lines = [_line(name.capitalize(), colors[name], column[rows]) for name, column in columns.items()]
+    mean = {name: float(np.nanmean(column)) if np.isfinite(column).any() else np.nan for name, column in held.items()}
     return _lines(
         "Exposure",
         [_panel("Fraction of equity", "fraction", days(dates[rows]), lines, share=1.0, zero=True)],
         dates,
         label="Mean exposure as a fraction of equity: "
-        + ", ".join(f"{name} {text(float(value), 'fraction')}" for name, value in mean.items())
+        + ", ".join(f"{name} {text(value, 'fraction')}" for name, value in mean.items())
         + ".",
-        caption="The short side is drawn below zero; gross is long plus short, net is long less short. "
-        + _thinned(rows.size, dates.size),
+        caption=caption + _thinned(rows.size, dates.size),
     )
 
 

@@ -29,6 +29,8 @@ RULES = (
     "Missing values are dropped and never filled; n counts what was used.",
     "Losses are negative: drawdowns, value at risk and conditional value at risk.",
 )
+
+
 def content(
     result: Result, validation: Sequence[WalkForward | Estimate] = (), *, title: str | None = None, seed: Any = None
 ) -> dict[str, Any]:
@@ -38,8 +40,8 @@ def content(
     ----------
     result : Result
     validation : sequence of WalkForward and Estimate
-        A walk-forward adds out-of-sample columns, its folds and its line; an Estimate, as ``ql.bootstrap`` gives it, its interval and
-        the histogram of its draws.
+        A walk-forward adds out-of-sample columns, its folds and its line; an Estimate, as ``ql.bootstrap`` gives it, its
+        interval and the histogram of its draws.
     title : str, optional
         "Backtest of" and the dataset's name when left out.
     seed : int | numpy.random.Generator | None
@@ -61,7 +63,11 @@ def content(
     number = _seed(result.returns, seed)
     books = [("Backtest", result.returns, result)]
     books += [
-        ("Walk-forward, out of sample" if len(walks) == 1 else f"Walk-forward {i}, out of sample", walk.returns, walk.result)
+        (
+            "Walk-forward, out of sample" if len(walks) == 1 else f"Walk-forward {i}, out of sample",
+            walk.returns,
+            walk.result,
+        )
         for i, walk in enumerate(walks, 1)
     ]
     table = headline(books, number)
@@ -153,12 +159,12 @@ def _notices(result: Result, walks: list[WalkForward], estimates: list[Estimate]
         found.append("No decision was taken before the last bar: there is no track record to measure.")
     if not walks:
         found.append("No walk-forward was given: nothing on this page is out of sample.")
-    for walk in walks:
-        if walk.trials > 1:
-            found.append(
-                f"The walk-forward chose among {walk.trials:,} variants in each training period. Its own columns carry that "
-                "choice out of sample; the backtest's numbers are not corrected for it."
-            )
+    found += [
+        f"The walk-forward chose among {walk.trials:,} variants in each training period. Its own columns carry that choice "
+        "out of sample; the backtest's numbers are not corrected for it."
+        for walk in walks
+        if walk.trials > 1
+    ]
     return found
 
 
@@ -167,7 +173,12 @@ def _cards(table: dict[str, Any], result: Result, walks: list[WalkForward]) -> l
 
     def card(name: str, label: str, book: int = 0, **rest: Any) -> dict[str, Any]:
         cell = rows[name]["cells"][book]
-        return {"label": label, **{key: cell[key] for key in ("value", "low", "high", "unit", "reason")}, "below": "", **rest}
+        return {
+            "label": label,
+            **{key: cell[key] for key in ("value", "low", "high", "unit", "reason")},
+            "below": "",
+            **rest,
+        }
 
     total = _tables.costs(result)["rows"][-1]
     cards = [
@@ -213,11 +224,15 @@ def _walk(walk: WalkForward, table: dict[str, Any], number: int, of: int) -> dic
 def _about(walk: WalkForward, label: str) -> str:
     own = walk.settings
     window = "all bars before" if own["anchored"] else f"{own['train']:,} training bars"
-    chosen = f"of {walk.trials:,} variants the one with the best {label}" if walk.trials > 1 else f"the one variant, scored by {label}"
+    chosen = (
+        f"of {walk.trials:,} variants the one with the best {label}"
+        if walk.trials > 1
+        else f"the one variant, scored by {label}"
+    )
     purged = f", {own['purge']:,} bars between the two left out" if own["purge"] else ""
     return (
-        f"In each of {walk.folds.height:,} folds, {chosen} over {window} is held for the next {own['test']:,} bars{purged}. "
-        "One book is kept through all test windows and pays for every change."
+        f"In each of {walk.folds.height:,} folds, {chosen} over {window} is held for the next {own['test']:,} bars"
+        f"{purged}. One book is kept through all test windows and pays for every change."
     )
 
 
@@ -248,7 +263,9 @@ def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:
         "seed": seed,
         "data_sha256": result.settings["data_sha256"],
         "conventions": [
-            {"label": row["label"], "convention": row["cells"][0]["convention"]} for row in table["rows"] if row["cells"][0]["convention"]
+            {"label": row["label"], "convention": row["cells"][0]["convention"]}
+            for row in table["rows"]
+            if row["cells"][0]["convention"]
         ],
         "rules": list(RULES),
         "settings": _flat(settings),

@@ -1,6 +1,7 @@
 """How a number is written on the page. The page shows rounded text and carries the exact number beside it.
 
-A unit decides: fractions are written in percent, currency with thousands separators, counts whole, ratios with two decimals.
+A unit decides: fractions are written in percent, currency with thousands separators, counts whole, ratios with two
+decimals.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ MISSING = "\u2013"
 
 
 def show(value: Any, unit: str = "") -> str:
-    """Return a value as people read it.
+    r"""Return a value as people read it.
 
     Parameters
     ----------
     value : float, int, str, bool or None
         None and NaN are missing: an en dash.
     unit : str
-        "fraction" and "fraction per year" (0.07 is 7 %), "currency", "bars", "count", "ratio", or any other word, which leaves
-        two decimals. Text stays as it is.
+        "fraction" and "fraction per year" (0.07 is 7 %), "currency", "bars", "count", "basis points" (of a fraction),
+        "cell" (percent without its sign), "plain" (no separators), or any other word, which leaves two decimals. Text stays
+        as it is.
 
     Examples
     --------
     >>> show(0.0712, "fraction"), show(1234567.8, "currency"), show(252, "bars"), show(0.5, "ratio")
-    ('7.12\\u202f%', '1,234,568', '252', '0.50')
+    ('7.12\u202f%', '1,234,568', '252', '0.50')
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return MISSING

@@ -1,4 +1,4 @@
-"""The headline: the first set of metrics, each with its interval, for the backtest and for every walk-forward beside it."""
+"""The headline: the first set of metrics, each with its interval, for the backtest and every walk-forward beside it."""
 
 from __future__ import annotations
 
@@ -80,12 +80,18 @@ def _estimates(returns: Panel, result: Result, seed: int) -> list[Estimate]:
     for estimate in result.estimates(level=LEVEL):
         function = getattr(metrics, estimate.name)
         if hasattr(function, "points") and estimate.method == "none" and not estimate.reason:
-            estimate = bootstrap(returns, function, reps=REPS, level=LEVEL, seed=seed)  # noqa: PLW2901
+            estimate = bootstrap(returns, function, reps=REPS, level=LEVEL, seed=seed)
         found.append(estimate)
     return found
 
 
 def _cell(estimate: Estimate) -> dict[str, Any]:
     plain = estimate.to_dict()
-    plain["how"] = "" if estimate.reason else estimate.method if estimate.method != "none" else estimate.details.get("no_interval", "")
+    plain["how"] = (
+        ""
+        if estimate.reason
+        else estimate.method
+        if estimate.method != "none"
+        else estimate.details.get("no_interval", "")
+    )
     return plain

@@ -66,7 +66,9 @@ def _numbers(content: dict[str, Any]) -> Any:
         for step in path.split("."):
             value = value[int(step)] if isinstance(value, list) else value[step]
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return Markup('<data value="{}" data-path="{}">{}</data>').format(json.dumps(value), path, show(value, unit))
+            return Markup('<data value="{}" data-path="{}">{}</data>').format(
+                json.dumps(value), path, show(value, unit)
+            )
         return Markup("{}").format(show(value, unit))
 
     return number
@@ -87,18 +89,18 @@ def heat(value: float | None, scale: float) -> str:
 
 
 def strength(values: list[float | None]) -> float:
-    """Return the size that gets the strongest color: that which one value in ten exceeds, so that one bad month does not pale the rest."""
+    """Return the size that gets the strongest color: one value in ten exceeds it, so that one bad month leaves the rest tone."""
     sizes = sorted(abs(value) for value in values if value is not None)
     return sizes[min(len(sizes) - 1, int(0.9 * len(sizes)))] if sizes else 0.0
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=PackageLoader("quantlab.report"),
-        autoescape=lambda name: name is not None and ".html" in name,
+        autoescape=select_autoescape(["html", "html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,7 +1,7 @@
 """The tables of the page: columns with their units, and rows of plain values.
 
-``{"columns": [{"key", "label", "unit"}], "rows": [{key: value}]}``; a missing value is None. Months, drawdowns and costs are counted
-from the bar after the first decision, as ``result.returns`` is.
+``{"columns": [{"key", "label", "unit"}], "rows": [{key: value}]}``; a missing value is None. Months, drawdowns and costs
+are counted from the bar after the first decision, as ``result.returns`` is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from quantlab import metrics
@@ -18,7 +17,6 @@ from quantlab.core import Panel
 from quantlab.core.periods import bars_per_year
 from quantlab.report._charts import KINDS
 from quantlab.validation import WalkForward
-
 
 
 def table(columns: list[tuple[str, str, str]], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -40,13 +38,16 @@ def monthly(returns: Panel) -> dict[str, Any]:
 def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
     """Return the deepest drawdowns: depth, dates, and bars down and back up."""
     frame = metrics.drawdown_table(returns, top=top)
-    rows = [{"rank": rank, **{key: cell(value) for key, value in row.items()}} for rank, row in enumerate(frame.rows(named=True), 1)]
+    rows = [
+        {"rank": rank, **{key: cell(value) for key, value in row.items()}}
+        for rank, row in enumerate(frame.rows(named=True), 1)
+    ]
     for row in rows:
         row["peak"] = row["peak"] or "start"
         row["recovery"] = row["recovery"] or "not yet"
     return table(
         [
-            ("rank", "", "text"),
+            ("rank", "", "count"),
             ("depth", "Depth", "fraction"),
             ("peak", "Peak", "date"),
             ("trough", "Trough", "date"),
@@ -59,7 +60,7 @@ def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
 
 
 def costs(result: Result) -> dict[str, Any]:
-    """Return what trading cost: currency, share of the initial cash, drag per year, and basis points of what was traded."""
+    """Return what trading cost: currency, share of the initial cash, drag per year, and share of what was traded."""
     start = len(result.equity) - len(result.returns)
     equity = result.equity.values[start:, 0]
     years = equity.size / bars_per_year(result.frequency)
@@ -98,11 +99,16 @@ def trading(result: Result) -> dict[str, Any]:
     won = int((closed["pnl"] > 0).sum())
     rows: list[dict[str, Any]] = [{"what": "Orders", "value": result.orders.height, "unit": "count"}]
     rows += [
-        {"what": f"of these {status.replace('_', ' ')}", "value": count, "unit": "count"} for status, count in fates.items()
+        {"what": f"of these {status.replace('_', ' ')}", "value": count, "unit": "count"}
+        for status, count in fates.items()
     ]
     rows += [
         {"what": "Round trips closed", "value": closed.height, "unit": "count"},
-        {"what": "of these with a gain, net of costs", "value": won / closed.height if closed.height else None, "unit": "fraction"},
+        {
+            "what": "of these with a gain, net of costs",
+            "value": won / closed.height if closed.height else None,
+            "unit": "fraction",
+        },
         {"what": "Mean bars held", "value": closed["bars"].mean(), "unit": "bars"},
         {"what": "Round trips still open", "value": result.trades.height - closed.height, "unit": "count"},
     ]

@@ -27,8 +27,8 @@ def tearsheet(
 ) -> Path:
     """Write the tearsheet of a backtest and return where it stands.
 
-    One HTML file that opens from the disk and fetches nothing, and beside it a JSON file with the same numbers. Each is whole or
-    absent. The same inputs give the same bytes: no clock is read.
+    One HTML file that opens from the disk and fetches nothing, and beside it a JSON file with the same numbers. Each is
+    whole or absent. The same inputs give the same bytes: no clock is read.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def tearsheet(
     title : str, optional
         "Backtest of" and the dataset's name when left out.
     seed : int | numpy.random.Generator | None
-        For the intervals of metrics that have no analytic one (stationary bootstrap, 2,000 resamples). None takes it from the
-        returns. It is printed on the page.
+        For the intervals of metrics that have no analytic one (stationary bootstrap, 2,000 resamples). None takes it
+        from the returns. It is printed on the page.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def tearsheet(
 
     Notes
     -----
-    A line of more than 4,000 bars is drawn by the lowest and highest bar of each group of neighbors, and says so; every number
-    in a table is computed from all bars.
+    A line of more than 4,000 bars is drawn by the lowest and highest bar of each group of neighbors, and says so; every
+    number in a table is computed from all bars.
 
     Examples
     --------
@@ -77,7 +77,9 @@ def tearsheet(
     """
     page = Path(path)
     if page.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"`path` must end in .html, received {str(path)!r}.", hint="the JSON twin gets its name from it.")
+        raise InputError(
+            f"`path` must end in .html, received {str(path)!r}.", hint="the JSON twin gets its name from it."
+        )
     told = content(result, validation, title=title, seed=seed)
     html, twin = as_html(told), as_json(told)
     write_atomic(page.with_suffix(".json"), twin)

@@ -1,7 +1,7 @@
 """Fewer points for the screen: a chart is some 1,200 pixels wide, and 30 years of days are 8,000 points.
 
-Every bucket of neighboring bars keeps its lowest and its highest value, so that no peak, trough or gap disappears from view;
-what is kept are bars as they were, never averages.
+Every bucket of neighboring bars keeps its lowest and its highest value, so that no peak, trough or gap disappears from
+view; what is kept are bars as they were, never averages.
 """
 
 from __future__ import annotations

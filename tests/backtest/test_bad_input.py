@@ -11,7 +11,7 @@ import pytest
 
 from quantlab.backtest import simulate
 from quantlab.core import DataError, InputError, KindError, LabelError, Panel, QuantlabError
-from quantlab.execution import Account, Bps, Costs
+from quantlab.execution import Account, Bps, Costs, Proportional
 
 from .conftest import make_bars, make_weights
 
@@ -194,7 +194,7 @@ def test_a_row_that_is_nan_throughout_takes_no_decision():
 
 STRICT = {
     "unlisted": ({"weights": make_weights(BARS, {0: [0.5, 0.5, 0.1]}), "unlisted": "cash"}, "C 2024-01-01"),
-    "debit": ({"weights": make_weights(BARS, {0: [2.0, 0.0, 0.0]})}, "2024-01-02"),
+    "unaffordable": ({"costs": Costs(commission=Proportional(0.0, minimum=5e6))}, "A 2024-01-01"),
     "ruin": (
         {"bars": make_bars([10.0, 10.0, 50.0]), "weights": make_weights(make_bars([10.0] * 3), {0: [-1.0]})},
         "2024-01-03",

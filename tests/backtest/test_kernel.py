@@ -102,10 +102,11 @@ def both_sizings(weights, mark, units, equity, inputs):
     delta, present = np.empty(len(mark)), np.ones(len(mark), dtype=bool)
     arrays = [np.array(numbers, dtype=np.float64) for numbers in (weights, mark, units)]
     schedule = inputs.per_share, inputs.rate, inputs.minimum, inputs.maximum_fraction, inputs.maximum_cash
-    _sizing_kernels.size_orders(
+    base = _sizing_kernels.size_orders(
         arrays[0], arrays[1], present, arrays[2], equity, inputs.slippage, *schedule, inputs.lot, delta
     )
-    judged = _reference._size(weights, mark, units, [True] * len(mark), equity, inputs)
+    judged, affordable = _reference._size(weights, mark, units, [True] * len(mark), equity, inputs)
+    assert (base >= 0.0) == affordable
     return delta.tolist(), judged
 
 

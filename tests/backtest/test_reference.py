@@ -147,14 +147,30 @@ def test_a_fractional_order_below_a_billionth_of_equity_is_not_sent(engine):
     np.testing.assert_array_equal(run.orders.decided, [0, 2])
 
 
-def test_what_cannot_be_afforded_at_any_size_is_the_smallest_tried(engine):
-    # Any trade costs 150 of an equity of 100: sizes 100 and 0 are tried, and at 0 nothing is traded.
+def test_what_cannot_be_afforded_at_any_size_is_not_sent(engine):
+    # Any trade costs 150 of an equity of 100. The record holds what the whole equity asks for.
     run = engine(make_inputs(close=[[10.0]] * 3, weights={0: [1.0]}, minimum=150.0))
-    assert run.orders.decided.size == 0
-    # A position is sold down to nothing even when that costs more than there is, and the fee of 60 is the ruin.
+    np.testing.assert_array_equal(run.orders.status, [Status.UNAFFORDABLE])
+    np.testing.assert_array_equal(run.orders.shares, [10.0])
+    np.testing.assert_array_equal(run.orders.filled, [-1])
+    np.testing.assert_array_equal(run.equity, [100.0] * 3)
+    # The first trade leaves 40; the next would cost 60, more than there is, and the position stays as it was.
     run = engine(make_inputs(close=[[10.0], [10.0], [10.0], [10.0]], weights={0: [1.0], 1: [0.5]}, minimum=60.0))
-    np.testing.assert_array_equal(run.orders.shares, [4.0, -4.0])
-    np.testing.assert_array_equal(run.equity, [100.0, 40.0, -20.0, -20.0])
+    np.testing.assert_array_equal(run.orders.status, [Status.FILLED, Status.UNAFFORDABLE])
+    np.testing.assert_array_equal(run.equity, [100.0, 40.0, 40.0, 40.0])
+
+
+def test_a_fee_that_eats_all_but_nothing_does_not_sell_what_was_to_be_held(engine):
+    # Equity 40 after the first trade; selling everything for a fee of 40 would fit, at a size of zero.
+    run = engine(make_inputs(close=[[10.0], [10.0], [10.0], [10.0]], weights={0: [1.0], 1: [0.5]}, minimum=50.0))
+    np.testing.assert_array_equal(run.orders.status, [Status.FILLED, Status.UNAFFORDABLE])
+    np.testing.assert_array_equal(run.equity, [100.0, 50.0, 50.0, 50.0])
+
+
+def test_a_target_of_zero_closes_a_worthless_rest(engine):
+    run = engine(make_inputs(close=[[10.0], [10.0], [1e-12], [1e-12]], weights={0: [0.5], 2: [0.0]}))
+    np.testing.assert_array_equal(run.orders.shares, [5.0, -5.0])
+    np.testing.assert_array_equal(run.orders.status, [Status.FILLED, Status.FILLED])
 
 
 @pytest.mark.parametrize(

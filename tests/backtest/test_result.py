@@ -247,7 +247,7 @@ def test_debit_counts_its_bars_and_names_the_lowest():
     weights = make_weights(bars, {0: [1.5], 1: [2.0], 3: [0.5]})
     found = simulate(weights, bars, fill="next_close", account=Account(cash=100.0)).diagnostics
     row = found.row(0, named=True)
-    assert (row["rule"], row["severity"], row["date"], row["count"]) == ("debit", "warning", "2024-01-02", 3)
+    assert (row["rule"], row["severity"], row["date"], row["count"]) == ("debit", "info", "2024-01-02", 3)
     assert "-100.00 (-100.00% of equity) on 2024-01-03" in row["detail"]
 
 

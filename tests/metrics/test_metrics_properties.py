@@ -162,14 +162,16 @@ def test_shape_errors_are_normal_theory_for_normal_returns():
 
 
 def test_shape_errors_grow_with_the_tails():
-    # Against the spread of the statistic over fresh samples: normal theory would say .11 and .22.
+    # Over fresh gamma samples skew and kurtosis spread by .20 and .97, where normal theory says .11 and .22.
     rng = np.random.default_rng(1)
     draws = rng.gamma(4.0, 0.01, (4000, 500))
     for metric in (m.skew, m.kurtosis):
         spread = metric.points(draws).std()
-        claimed = np.median([metric(row).se for row in draws[:200]])
-        assert claimed == pytest.approx(spread, rel=0.35)
-        assert spread > 1.2 * math.sqrt((6 if metric is m.skew else 24) / 500)
+        claimed = np.mean([metric(row).se for row in draws[:400]])
+        normal = math.sqrt((6 if metric is m.skew else 24) / 500)
+        # The kurtosis' error rests on eighth powers, which a sample of 500 sees too small.
+        assert 1.4 * normal < claimed < 1.1 * spread
+        assert claimed > 0.6 * spread
 
 
 def test_mertens_sees_the_sign_of_the_skew():

@@ -59,7 +59,14 @@ def result(bars):
 @pytest.fixture(scope="session")
 def walk(bars):
     return validation.walk_forward(
-        trend, bars, {"lookback": [20, 60], "short": [0.0, 0.4]}, train=252, test=126, purge=5, costs=COSTS, fill="next_close"
+        trend,
+        bars,
+        {"lookback": [20, 60], "short": [0.0, 0.4]},
+        train=252,
+        test=126,
+        purge=5,
+        costs=COSTS,
+        fill="next_close",
     )
 
 
@@ -81,9 +88,7 @@ def told(result, walk, draws):
 def ruined():
     """A short at twice the equity in a price that triples."""
     close = np.concatenate([np.full(5, 10.0), [12.0, 30.0, 20.0, 20.0, 20.0]])
-    bars = as_bars(
-        Panel(close[:, None], market(10, 1).dates, ["A"], frequency=XNYS), name="short squeeze"
-    )
+    bars = as_bars(Panel(close[:, None], market(10, 1).dates, ["A"], frequency=XNYS), name="short squeeze")
     return run(Panel([[-2.0]], bars.dates[1:2], ["A"]), bars, account=Account(cash=10_000.0))
 
 
@@ -119,8 +124,8 @@ def chromium():
             pytest.fail("Chromium is required in CI: install Debian's package chromium.")
         pytest.skip("Chromium is not installed.")
     api = pytest.importorskip("playwright.sync_api")
-    flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+    flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
     with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=flags.split())
+        browser = driver.chromium.launch(executable_path=path, args=[*flags.split(), "--no-first-run"])
         yield browser
         browser.close()

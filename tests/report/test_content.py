@@ -86,7 +86,9 @@ def test_costs_add_up_to_the_charges(told, result):
     assert told["costs"]["mean_equity"] == equity.mean()
     assert told["costs"]["years"] == len(result.returns) / 252
     assert total["per_year"] == pytest.approx(total["currency"] / equity.mean() / told["costs"]["years"], rel=1e-14)
-    assert kinds["Slippage"]["of_traded"] == pytest.approx(5e-4, rel=1e-3)  # 5 basis points of the price before slippage
+    assert kinds["Slippage"]["of_traded"] == pytest.approx(
+        5e-4, rel=1e-3
+    )  # 5 basis points of the price before slippage
     assert kinds["Borrow"]["of_traded"] is None
 
 
@@ -104,7 +106,10 @@ def test_costs_of_each_year_are_those_of_its_bars(told, result):
 def test_trading_counts(told, result):
     counts = {row["what"]: row["value"] for row in told["trading"]["rows"]}
     assert counts["Orders"] == result.orders.height
-    assert sum(value for what, value in counts.items() if what in ("of these filled", "of these no next bar")) == counts["Orders"]
+    assert (
+        sum(value for what, value in counts.items() if what in ("of these filled", "of these no next bar"))
+        == counts["Orders"]
+    )
     assert counts["Round trips closed"] + counts["Round trips still open"] == result.trades.height
 
 

@@ -88,7 +88,9 @@ def test_the_charts_draw_the_twins_points(told, page):
 
 
 def test_only_the_named_scripts_may_run(page):
-    policy = next(value for tag, key, value in page.attributes if tag == "meta" and key == "content" and "default-src" in value)
+    policy = next(
+        value for tag, key, value in page.attributes if tag == "meta" and key == "content" and "default-src" in value
+    )
     assert policy.startswith("default-src 'none'")
     assert "unsafe-eval" not in policy
     assert "unsafe-inline" not in policy.split("style-src")[0]
@@ -173,7 +175,14 @@ def test_all_but_the_library_is_small(told):
 
 @pytest.mark.parametrize(
     ("value", "scale", "expected"),
-    [(None, 1.0, "none"), (0.0, 1.0, ""), (0.01, 0.0, ""), (1.0, 6.0, "gain-1"), (-6.0, 6.0, "loss-6"), (9.0, 6.0, "gain-6")],
+    [
+        (None, 1.0, "none"),
+        (0.0, 1.0, ""),
+        (0.01, 0.0, ""),
+        (1.0, 6.0, "gain-1"),
+        (-6.0, 6.0, "loss-6"),
+        (9.0, 6.0, "gain-6"),
+    ],
 )
 def test_heat(value, scale, expected):
     assert heat(value, scale) == expected

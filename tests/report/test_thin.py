@@ -43,7 +43,10 @@ def test_both_sides_of_a_gap_are_kept():
     assert {4_320, 4_321, 4_399, 4_400} <= set(thin(values, limit=100).tolist())
 
 
-@given(arrays(np.float64, st.integers(1, 300), elements=st.one_of(st.floats(-1e6, 1e6), st.just(np.nan))), st.integers(2, 50))
+@given(
+    arrays(np.float64, st.integers(1, 300), elements=st.one_of(st.floats(-1e6, 1e6), st.just(np.nan))),
+    st.integers(2, 50),
+)
 def test_the_range_is_never_changed(values, limit):
     rows = thin(values, limit=limit)
     assert (np.diff(rows) > 0).all()
