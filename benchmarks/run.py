@@ -1,7 +1,7 @@
 """Measure speed as ratios in one run: against a named peer, and against a physical floor.
 
-``make bench`` prints the table and writes ``benchmarks/results.json``. Each pair is run in turn, A B A B ..., and medians
-are compared, so that a busy machine slows both sides. ``--only TEXT`` runs the benches whose name holds TEXT.
+``make bench`` prints the table and writes ``benchmarks/results.json``. Each pair is run in turn, A B A B ..., and
+medians are compared, so that a busy machine slows both sides. ``--only TEXT`` runs the benches whose name holds TEXT.
 """
 
 from __future__ import annotations

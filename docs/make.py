@@ -1,4 +1,4 @@
-"""Regenerate what the docs show: the README's output and the tearsheet's picture (``make docs``, after ``make run``)."""
+"""Regenerate what the docs show: the README's output and the tearsheet's picture; needs the page of ``make run``."""
 
 from __future__ import annotations
 

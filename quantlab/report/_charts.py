@@ -19,7 +19,7 @@ from quantlab.report._format import show as text
 from quantlab.report._thin import thin
 from quantlab.validation import WalkForward
 
-# Above this many numbers in all windows (minute bars over a year) the rolling chart would take longer than all the rest.
+# With more numbers in all windows (minute bars over a year) the rolling chart would take longer than all the rest.
 _MOST_CELLS = 1_000_000_000
 KINDS = ("commission", "slippage", "borrow")
 
@@ -113,7 +113,8 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
         ],
         dates,
         label=f"Equity from {text(float(equity[0]), 'currency')} on {show(dates[0])} "
-        f"to {text(float(equity[-1]), 'currency')} on {show(dates[-1])}; deepest drawdown {text(float(drawdown[low]), 'fraction')} on {show(dates[low])}.",
+        f"to {text(float(equity[-1]), 'currency')} on {show(dates[-1])}; deepest drawdown {text(float(drawdown[low]), 'fraction')} "
+        f"on {show(dates[low])}.",
         caption=_thinned(rows.size, dates.size)
         + (" Shaded: the walk-forward's test periods." if shades else "")
         + (" Its line starts at the backtest's equity." if outside else ""),

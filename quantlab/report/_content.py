@@ -40,8 +40,8 @@ def content(
     ----------
     result : Result
     validation : sequence of WalkForward and Estimate
-        A walk-forward adds out-of-sample columns, its folds and its line; an Estimate, as ``ql.bootstrap`` gives it, its
-        interval and the histogram of its draws.
+        A walk-forward adds out-of-sample columns, its folds and its line; an Estimate, as ``ql.bootstrap`` gives it,
+        its interval and the histogram of its draws.
     title : str, optional
         "Backtest of" and the dataset's name when left out.
     seed : int | numpy.random.Generator | None
@@ -160,8 +160,8 @@ def _notices(result: Result, walks: list[WalkForward], estimates: list[Estimate]
     if not walks:
         found.append("No walk-forward was given: nothing on this page is out of sample.")
     found += [
-        f"The walk-forward chose among {walk.trials:,} variants in each training period. Its own columns carry that choice "
-        "out of sample; the backtest's numbers are not corrected for it."
+        f"The walk-forward chose among {walk.trials:,} variants in each training period. Its own columns carry that "
+        "choice out of sample; the backtest's numbers are not corrected for it."
         for walk in walks
         if walk.trials > 1
     ]

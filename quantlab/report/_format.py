@@ -22,8 +22,8 @@ def show(value: Any, unit: str = "") -> str:
         None and NaN are missing: an en dash.
     unit : str
         "fraction" and "fraction per year" (0.07 is 7 %), "currency", "bars", "count", "basis points" (of a fraction),
-        "cell" (percent without its sign), "plain" (no separators), or any other word, which leaves two decimals. Text stays
-        as it is.
+        "cell" (percent without its sign), "plain" (no separators), or any other word, which leaves two decimals. Text
+        stays as it is.
 
     Examples
     --------
@@ -44,8 +44,9 @@ def _number(value: float, unit: str) -> str:
         percent = 100.0 * value
         return f"{_small(percent):,.{_places(percent)}f}{THIN}%"
     if unit == "cell":
-        # A month in a narrow cell: percent with one decimal, the sign said in the caption.
-        return f"{_small(round(100.0 * value, 1)):.1f}"
+        # A month in a narrow cell: percent, as the caption says, and no decimal where it would not fit.
+        percent = round(100.0 * value, 1)
+        return f"{_small(percent):,.{0 if abs(percent) >= 100 else 1}f}"
     if unit == "currency":
         return f"{_small(value):,.0f}" if abs(value) >= 1000 else f"{_small(value):,.2f}"
     if unit == "basis points":

@@ -89,7 +89,7 @@ def heat(value: float | None, scale: float) -> str:
 
 
 def strength(values: list[float | None]) -> float:
-    """Return the size that gets the strongest color: one value in ten exceeds it, so that one bad month leaves the rest tone."""
+    """Return the size that gets the strongest color: one value in ten exceeds it, lest one month pale all others."""
     sizes = sorted(abs(value) for value in values if value is not None)
     return sizes[min(len(sizes) - 1, int(0.9 * len(sizes)))] if sizes else 0.0
 

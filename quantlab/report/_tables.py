@@ -1,7 +1,7 @@
 """The tables of the page: columns with their units, and rows of plain values.
 
-``{"columns": [{"key", "label", "unit"}], "rows": [{key: value}]}``; a missing value is None. Months, drawdowns and costs
-are counted from the bar after the first decision, as ``result.returns`` is.
+``{"columns": [{"key", "label", "unit"}], "rows": [{key: value}]}``; a missing value is None. Months, drawdowns and
+costs are counted from the bar after the first decision, as ``result.returns`` is.
 """
 
 from __future__ import annotations
