@@ -2,8 +2,9 @@
 
 The way data take: a Polars frame comes through ``as_panel`` (``_door``) and becomes a ``Panel`` (``_panel``), whose
 labels ``_labels`` has checked; several Panels of one dataset make ``Bars`` (``_bars``). ``ts`` works along time,
-``xs`` across symbols, both through kernels compiled by the one decorator in ``_kernel``. ``periods`` knows bars per
-year and sessions, ``rng`` draws random numbers by counter, ``_errors`` is the error tree.
+``xs`` across symbols, both through kernels compiled by the one decorator in ``_kernel``; ``_arguments`` holds what they
+demand of their arguments, ``_sum_kernels`` the sums that keep what rounding drops. ``periods`` knows bars per year and
+sessions, ``rng`` draws random numbers by counter, ``_errors`` is the error tree.
 """
 
 from quantlab.core._bars import Bars, as_bars

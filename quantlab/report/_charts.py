@@ -113,13 +113,13 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
         ],
         dates,
         label=f"Equity from {text(float(equity[0]), 'currency')} on {show(dates[0])} "
-        f"to {text(float(equity[-1]), 'currency')} on {show(dates[-1])}; deepest drawdown {text(float(drawdown[low]), 'fraction')} "
-        f"on {show(dates[low])}.",
+        f"to {text(float(equity[-1]), 'currency')} on {show(dates[-1])}; "
+        f"deepest drawdown {text(float(drawdown[low]), 'fraction')} on {show(dates[low])}.",
         caption=_thinned(rows.size, dates.size)
         + (" Shaded: the walk-forward's test periods." if shades else "")
-        + (" Its line starts at the backtest's equity." if outside else ""),
+        + (" Its line starts at the backtest's equity." if outside else "")
+        + ("" if positive else " Equity reached zero or less, which a logarithmic axis cannot show."),
         shades=shades,
-        log_reason="" if positive else "Equity reached zero or less, which a logarithmic axis cannot show.",
     )
 
 
@@ -146,8 +146,8 @@ def _outside(
 
 
 def _shades(walk: WalkForward) -> list[dict[str, str]]:
-    starts, ends = (walk.folds[column].to_numpy() for column in ("test_start", "test_end"))
-    return [{"from": show(start), "to": show(end)} for start, end in zip(starts, ends, strict=True)]
+    starts, ends = (days(walk.folds[column].to_numpy()) for column in ("test_start", "test_end"))
+    return [{"from": start, "to": end} for start, end in zip(starts, ends, strict=True)]
 
 
 def _rolling(result: Result) -> dict[str, Any] | None:
@@ -210,7 +210,10 @@ def _costs(result: Result) -> dict[str, Any] | None:
     if not any((result.charges[name] != 0).any() for name in KINDS):
         return None
     years, place = np.unique(dates.astype("datetime64[Y]"), return_inverse=True)
-    mean = np.bincount(place, weights=equity) / np.bincount(place)
+    # After a ruin there is no equity to relate anything to.
+    alive = equity > 0
+    count = np.bincount(place, weights=alive)
+    mean = np.divide(np.bincount(place, weights=equity * alive), count, out=np.zeros(count.size), where=count > 0)
     bars = []
     for color, name in enumerate(KINDS, 1):
         total = np.bincount(place, weights=result.charges[name].to_numpy()[start:])

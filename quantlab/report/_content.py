@@ -55,22 +55,20 @@ def content(
     Raises
     ------
     KindError
-        When ``result`` or an item of ``validation`` is of another type.
+        When ``result``, an item of ``validation`` or ``title`` is of another type.
     InputError
         When bars per year are unknown.
     """
     walks, estimates = _sorted(result, validation)
+    if title is not None and not isinstance(title, str):
+        raise KindError(f"`title` must be a string, received {type(title).__name__}.")
     number = _seed(result.returns, seed)
-    books = [("Backtest", result.returns, result)]
-    books += [
-        (
-            "Walk-forward, out of sample" if len(walks) == 1 else f"Walk-forward {i}, out of sample",
-            walk.returns,
-            walk.result,
-        )
-        for i, walk in enumerate(walks, 1)
-    ]
+    named = [f"Walk-forward{f' {i}' if len(walks) > 1 else ''}, out of sample" for i in range(1, len(walks) + 1)]
+    books = [(name, walk.returns, walk.result) for name, walk in zip(named, walks, strict=True)]
+    if not any(walk.result is result for walk in walks):
+        books.insert(0, ("Backtest", result.returns, result))
     table = headline(books, number)
+    costs = _tables.costs(result)
     charts = _charts.charts(result, walks)
     resampled = []
     for place, estimate in enumerate(estimates):
@@ -91,12 +89,12 @@ def content(
         "title": title if title is not None else f"Backtest of {result.settings['data']}",
         "header": _header(result, walks),
         "ruin": _ruin(result),
-        "notices": _notices(result, walks, estimates),
-        "cards": _cards(table, result, walks),
+        "notices": _notices(result, walks),
+        "cards": _cards(table, costs, walks),
         "headline": table,
         "monthly": _tables.monthly(result.returns),
         "drawdowns": _tables.drawdowns(result.returns),
-        "costs": _tables.costs(result),
+        "costs": costs,
         "trading": _tables.trading(result),
         "walk_forward": [_walk(walk, table, i, len(walks)) for i, walk in enumerate(walks, 1)],
         "bootstrap": resampled,
@@ -142,7 +140,7 @@ def _header(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
         "record_bars": len(result.returns),
         "initial": result.initial,
         "final": float(result.equity.values[-1, 0]),
-        "trials": max((walk.trials for walk in walks), default=None),
+        "trials": sum(walk.trials for walk in walks) or None,
     }
 
 
@@ -153,7 +151,7 @@ def _ruin(result: Result) -> dict[str, Any] | None:
     return {"date": show_date(result.ruined), "equity": float(result.equity.values[row, 0])}
 
 
-def _notices(result: Result, walks: list[WalkForward], estimates: list[Estimate]) -> list[str]:
+def _notices(result: Result, walks: list[WalkForward]) -> list[str]:
     found = []
     if not len(result.returns):
         found.append("No decision was taken before the last bar: there is no track record to measure.")
@@ -161,14 +159,16 @@ def _notices(result: Result, walks: list[WalkForward], estimates: list[Estimate]
         found.append("No walk-forward was given: nothing on this page is out of sample.")
     found += [
         f"The walk-forward chose among {walk.trials:,} variants in each training period. Its own columns carry that "
-        "choice out of sample; the backtest's numbers are not corrected for it."
+        "choice out of sample"
+        + ("." if walk.result is result else "; the backtest's numbers are not corrected for it.")
         for walk in walks
         if walk.trials > 1
     ]
     return found
 
 
-def _cards(table: dict[str, Any], result: Result, walks: list[WalkForward]) -> list[dict[str, Any]]:
+def _cards(table: dict[str, Any], costs: dict[str, Any], walks: list[WalkForward]) -> list[dict[str, Any]]:
+    """Six numbers to see first: of the backtest, or of the walk-forward where that is the book shown."""
     rows = {row["name"]: row for row in table["rows"]}
 
     def card(name: str, label: str, book: int = 0, **rest: Any) -> dict[str, Any]:
@@ -180,10 +180,12 @@ def _cards(table: dict[str, Any], result: Result, walks: list[WalkForward]) -> l
             **rest,
         }
 
-    total = _tables.costs(result)["rows"][-1]
+    total = costs["rows"][-1]
+    chosen = f"best of {walks[0].trials:,} per fold" if walks and walks[0].trials > 1 else ""
+    outside = len(table["books"]) - len(walks)
     cards = [
         card("cagr", "Growth per year"),
-        card("sharpe", "Sharpe ratio"),
+        card("sharpe", "Sharpe ratio", below=chosen if walks and not outside else ""),
         card("volatility", "Volatility per year"),
         card("max_drawdown", "Maximum drawdown"),
         {
@@ -196,9 +198,8 @@ def _cards(table: dict[str, Any], result: Result, walks: list[WalkForward]) -> l
             "below": "of mean equity",
         },
     ]
-    if walks:
-        chosen = f"best of {walks[0].trials:,} per fold" if walks[0].trials > 1 else ""
-        return [*cards, card("sharpe", "Sharpe, out of sample", 1, below=chosen)]
+    if walks and outside:
+        return [*cards, card("sharpe", "Sharpe, out of sample", outside, below=chosen)]
     return [*cards, card("turnover", "Turnover per year", below="one-way, times equity")]
 
 

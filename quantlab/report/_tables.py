@@ -7,6 +7,7 @@ costs are counted from the bar after the first decision, as ``result.returns`` i
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -63,6 +64,8 @@ def costs(result: Result) -> dict[str, Any]:
     """Return what trading cost: currency, share of the initial cash, drag per year, and share of what was traded."""
     start = len(result.equity) - len(result.returns)
     equity = result.equity.values[start:, 0]
+    # After a ruin there is no equity to relate anything to.
+    equity = equity[equity > 0]
     years = equity.size / bars_per_year(result.frequency)
     mean = float(equity.mean()) if equity.size else math.nan
     traded = float(result.traded.values.sum())
@@ -172,6 +175,8 @@ def cell(value: Any) -> Any:
         return None
     if value is None or isinstance(value, (str, int, float)):
         return value
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
     return str(value)

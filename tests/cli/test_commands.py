@@ -160,16 +160,17 @@ def test_diagnostics_are_printed(capsys, configured):
 
 
 def test_strict_turns_diagnostics_into_an_error(capsys, configured, desk):
-    # All of the equity and costs on top of it: the cash goes below zero.
+    # One trade costs more than the whole account.
     (desk / "conf" / "mine.py").write_text(
         "import quantlab as ql\n\n\ndef strategy(bars, *, lookback=1):\n"
         "    return ql.Panel([[2.0] * 5], bars.dates[:1], bars.symbols)\n"
     )
     text = Path(configured('fill = "next_close"', 'fill = "next_close"\nstrict = true')).read_text()
+    text = text.replace("minimum = 1.0, maximum = 0.01", "minimum = 1e9")
     Path("conf/toy.toml").write_text(text[: text.index("[walk_forward]")])
     code, out, err = run(capsys, "backtest", "conf/toy.toml")
     assert (code, out) == (2, "")
-    assert err.startswith("Error: strict: debit at ")
+    assert err.startswith("Error: strict: unaffordable at ")
 
 
 def test_sample_data_say_what_they_are_and_are_not(capsys, tmp_path, monkeypatch):

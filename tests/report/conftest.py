@@ -111,14 +111,20 @@ def brief(bars):
     return run(Panel([[0.2] * 5], few.dates[1:2], few.symbols), few)
 
 
-def find_chromium():
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+@pytest.fixture(scope="session")
+def hourly():
+    """Seven bars a day for six weeks."""
+    days = sessions("XNYS", np.datetime64("2024-01-02"), np.datetime64("2024-02-15")).astype("datetime64[us]")
+    times = (days[:, None] + np.arange(14, 21) * np.timedelta64(1, "h")).ravel()
+    close = market(times.size, 2).close.values
+    bars = as_bars(Panel(close, times, ["A", "B"], frequency=Frequency(252 * 7)), name="hours")
+    return run(Panel([[0.5, 0.5]], times[:1], ["A", "B"]), bars)
 
 
 @pytest.fixture(scope="session")
 def chromium():
     """One browser for all tests; where there is none they are skipped, but not in CI."""
-    path = find_chromium()
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is required in CI: install Debian's package chromium.")

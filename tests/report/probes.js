@@ -43,9 +43,10 @@
 
   // Charts without a line, an area or a bar that has an extent.
   blank() {
+    // A flat line has no height and is drawn; a bar without height is not.
     const extent = (p) => {
       const box = p.getBoundingClientRect();
-      return box.width > 0 || box.height > 0;
+      return box.width > 0 && (box.height > 0 || p.classList.contains("js-line"));
     };
     return [...document.querySelectorAll(".chart")]
       .filter((chart) => ![...chart.querySelectorAll(".scatterlayer path.js-line, .barlayer path")].some(extent))

@@ -187,6 +187,18 @@ def test_ruin_is_told_and_leaves_reasons(ruined):
     assert told["diagnostics"]["rows"][0]["rule"] == "ruin"
 
 
+def test_costs_before_a_ruin_are_related_to_the_equity_there_was(ruined):
+    told = report.content(ruined, seed=1)
+    record = ruined.equity.values[-len(ruined.returns) :, 0]
+    alive = record[record > 0]
+    assert told["costs"]["mean_equity"] == alive.mean()
+    assert told["costs"]["years"] == alive.size / 252
+    total = told["costs"]["rows"][-1]
+    assert total["per_year"] == pytest.approx(total["currency"] / alive.mean() / alive.size * 252, rel=1e-14)
+    shares = [bar["y"][0] for bar in told["charts"]["costs"]["bars"]]
+    assert sum(shares) == pytest.approx(total["currency"] / alive.mean(), rel=1e-14)
+
+
 def test_no_decision_is_no_track_record(idle):
     told = report.content(idle, seed=1)
     assert all(cells[0]["value"] is None and cells[0]["reason"] for cells in rows(told).values())
@@ -258,3 +270,40 @@ def test_unknown_bars_per_year_is_one_sentence(bars, simulate):
     result = simulate(Panel([[0.2] * 5], bars.dates[1:2], bars.symbols), bare)
     with pytest.raises(InputError, match="bars per year"):
         report.content(result)
+
+
+def test_a_walk_forwards_own_book_stands_once(walk):
+    told = report.content(walk.result, walk, seed=1)
+    assert [book["label"] for book in told["headline"]["books"]] == ["Walk-forward, out of sample"]
+    assert len(told["charts"]["growth"]["panels"][0]["lines"]) == 1
+    assert told["cards"][1]["below"] == f"best of {walk.trials} per fold"
+    assert told["header"]["trials"] == walk.trials
+    assert not any("not corrected" in notice for notice in told["notices"])
+
+
+def test_two_walk_forwards_count_all_their_trials(result, walk):
+    told = report.content(result, [walk, walk], seed=1)
+    assert told["header"]["trials"] == 2 * walk.trials
+    assert [book["label"] for book in told["headline"]["books"]] == [
+        "Backtest",
+        "Walk-forward 1, out of sample",
+        "Walk-forward 2, out of sample",
+    ]
+    assert [line["name"] for line in told["charts"]["growth"]["panels"][0]["lines"]] == [
+        "Backtest",
+        "Walk-forward 1",
+        "Walk-forward 2",
+    ]
+
+
+def test_hourly_bars_show_their_times(hourly):
+    told = report.content(hourly, seed=1)
+    chart = told["charts"]["growth"]
+    assert chart["panels"][0]["x"][0] == "2024-01-02 14:00:00"
+    assert chart["daily"] is False
+    assert told["header"]["start"] == "2024-01-02 14:00:00 UTC"
+
+
+def test_a_title_that_is_no_text_is_refused(result):
+    with pytest.raises(KindError, match="`title` must be a string, received int"):
+        report.content(result, title=3)

@@ -12,10 +12,10 @@ PROBES = Path(__file__).with_name("probes.js").read_text(encoding="utf-8").rstri
 
 
 @pytest.fixture(scope="module")
-def pages(result, walk, draws, ruined, idle, cash, brief, tmp_path_factory):
+def pages(result, walk, draws, ruined, idle, cash, brief, hourly, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    books = {"full": (result, [walk, *draws]), "alone": (result, []), "ruined": (ruined, []), "idle": (idle, [])}
-    books |= {"cash": (cash, []), "brief": (brief, [])}
+    books = {"full": (result, [walk, *draws]), "ruined": (ruined, []), "idle": (idle, [])}
+    books |= {"cash": (cash, []), "brief": (brief, []), "hourly": (hourly, [])}
     return {
         name: ql.tearsheet(book, validation=validation, path=folder / f"{name}.html", seed=7)
         for name, (book, validation) in books.items()
@@ -74,7 +74,7 @@ def full(sheets):
 
 LOOKS = [("full", width, scheme) for width in (1280, 800, 390) for scheme in ("light", "dark")]
 LOOKS += [
-    (book, *look) for book in ("alone", "ruined", "idle", "cash", "brief") for look in ((1280, "light"), (390, "dark"))
+    (book, *look) for book in ("ruined", "idle", "cash", "brief", "hourly") for look in ((1280, "light"), (390, "dark"))
 ]
 
 
@@ -158,6 +158,14 @@ def test_the_legend_hides_and_shows_a_line(full):
     assert button.get_attribute("aria-pressed") == "false"
     button.click()
     assert full.page.evaluate(visible) == [True] * 4
+
+
+def test_a_chart_can_be_saved_as_a_picture(full):
+    full.page.locator("[data-chart=growth]").hover()
+    with full.page.expect_download() as saved:
+        full.page.locator("[data-chart=growth] .modebar-btn").first.click(force=True)
+    assert saved.value.suggested_filename == "growth.png"
+    assert Path(saved.value.path()).read_bytes()[:4] == b"\x89PNG"
 
 
 def test_print_is_light_and_fits_the_paper(full):

@@ -11,10 +11,12 @@ Rules that hold for all:
   of its values are present (by default all of them), also where its newest value is missing; `rolling_rank` needs that
   one too.
 * **Infinite.** An infinite value is present. What it does to a window (infinity, or NaN) ends when it leaves the
-  window.
-* **Nothing lingers.** No running value has anything subtracted: a result has the digits of a fresh computation of its
-  window, whatever came before it and however large the level on which the data move.
-* **Same bits.** A row's result is the same for data that end earlier, and for any number or order of columns.
+  window. The exponentially weighted functions have no window: there its own row is NaN, and later rows do without it.
+* **Nothing lingers.** No sum has anything subtracted: a result is that of a fresh computation of its window, whatever
+  came before it and however large the level on which the data move. Sums and means are right to the last digit,
+  deviations and slopes to 1e-14, and to 1e-11 where one outlier outweighs a window of 1,000 bars.
+* **Same bits.** A row's result is the same for data that end earlier, and for any number or order of columns. Data that
+  begin later may change the last digit of a deviation or a slope.
 """
 
 from quantlab.core.ts._change import pct_change

@@ -180,7 +180,8 @@
   function bars(place, chart, key, t) {
     const layout = frame(t);
     const traces = chart.bars.map((bar) => ({
-      type: "bar", name: bar.name, x: chart.x, y: bar.y, marker: { color: t.series[bar.color - 1], line: { width: 0 } },
+      // A single year is no wall.
+      type: "bar", name: bar.name, x: chart.x, y: bar.y, width: Math.min(0.75, 0.1 * chart.x.length + 0.05), marker: { color: t.series[bar.color - 1], line: { width: 0 } },
       visible: !hidden.has(key + "/" + bar.name), hovertemplate: "%{y:" + format(chart.unit).hover + "}",
     }));
     const sums = chart.x.map((_, i) => chart.bars.reduce((s, bar) => s + (hidden.has(key + "/" + bar.name) ? 0 : bar.y[i] || 0), 0));
