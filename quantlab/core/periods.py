@@ -161,7 +161,8 @@ def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None)
     if dates.dtype != days.dtype:
         # Intraday: the decision belongs to the last bar of the session, which is not known from the dates alone.
         raise InputError(
-            f'"{rule}" is defined for daily bars, and these begin at {show(dates[0])}.', hint="pass a list of times."
+            f'"{rule}" is defined for daily bars, and these begin at {show(dates[0])}.',
+            hint='for daily bars use days, `dates.astype("datetime64[D]")`; for intraday bars pass a list of times.',
         )
     return mask
 

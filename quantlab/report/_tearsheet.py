@@ -82,5 +82,5 @@ def tearsheet(
         )
     told = content(result, validation, title=title, seed=seed)
     html, twin = as_html(told), as_json(told)
-    pass
+    write_atomic(page.with_suffix(".json"), twin)
     return write_atomic(page, html)
