@@ -25,7 +25,7 @@ def main() -> None:
         sys.exit("Chromium is missing, so that the picture stays as it is. Hint: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=browser_path, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1700})
+        page = browser.new_page(viewport={"width": 1280, "height": 2280})
         page.goto(PAGE.as_uri())
         page.wait_for_load_state("networkidle")
         PICTURE.parent.mkdir(parents=True, exist_ok=True)

@@ -150,7 +150,7 @@ def show(value: float, unit: str) -> str:
     sign, number = (" %", 100 * value) if unit.startswith("fraction") else ("", value)
     if abs(number) >= 1e7:
         return f"{number:.3g}{sign}"
-    return f"{number:.0f}{sign}" if unit == "bars" else f"{number:.2f}{sign}"
+    return f"{number:,.0f}{sign}" if unit == "bars" else f"{number:,.2f}{sign}"
 
 
 def _plain(value: Any) -> Any:

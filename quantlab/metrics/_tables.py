@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -172,7 +171,7 @@ def monthly_returns(returns: PanelLike) -> pl.DataFrame:
     """
     panel = as_panel(returns, name="returns")
     x = sample(panel)
-    months = [calendar.month_abbr[number] for number in range(1, 13)]
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     schema: dict[str, Any] = {"year": pl.Int64, **dict.fromkeys(months, pl.Float64), "total": pl.Float64}
     if x.dates is None or x.values.size == 0:
         return pl.DataFrame(schema=schema)
