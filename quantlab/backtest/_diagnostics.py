@@ -3,6 +3,7 @@
 =============== ======== ==============================================================================
 rule            severity meaning
 =============== ======== ==============================================================================
+adjusted_shares info     per-share commission or whole lots on adjusted prices: not the shares of the day
 empty_decision  info     weight rows that are NaN throughout: no decision was taken
 no_next_bar     info     orders decided on the last bar, which nothing can fill
 unlisted        warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)

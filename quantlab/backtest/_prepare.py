@@ -13,7 +13,7 @@ from quantlab.backtest._diagnostics import Finding
 from quantlab.backtest._run import Inputs
 from quantlab.core import Bars, DataError, InputError, KindError, LabelError, Panel, PanelLike, as_panel
 from quantlab.core._labels import difference, show
-from quantlab.execution import Account, Costs
+from quantlab.execution import Account, Costs, PerShare
 
 FILLS = ("next_open", "next_close")
 UNLISTED = ("raise", "cash")
@@ -53,7 +53,7 @@ def prepare(weights: PanelLike, bars: Bars, costs: Costs, account: Account, fill
     prices = bars.demand("open" if fill == "next_open" else "close")
     target = _decisions(as_panel(weights, name="weights"), bars)
     empty = np.isnan(target.values).all(axis=1)
-    findings = []
+    findings = _adjusted_shares(bars, costs, account)
     if empty.any():
         first = show(target.dates[empty][0])
         detail = "rows without any weight take no decision: the book drifts on"
@@ -97,6 +97,19 @@ def _check_kinds(bars: Any, costs: Any, account: Any) -> None:
             f"`account` must be an Account, received {type(account).__name__}.",
             hint="write `ql.Account(cash=1_000_000)`.",
         )
+
+
+def _adjusted_shares(bars: Bars, costs: Costs, account: Account) -> list[Finding]:
+    """Say that shares at adjusted prices are not those of the day: a price of 0.35 for 30 makes a hundred times as many."""
+    what = [
+        *(["a per-share commission"] if isinstance(costs.commission, PerShare) else []),
+        *(["whole lots"] if account.lot is not None else []),
+    ]
+    if bars.adjusted not in ("split", "total_return") or not what:
+        return []
+    verb = "count" if len(what) == 2 or what[0] == "whole lots" else "counts"
+    detail = f"{' and '.join(what)} {verb} shares at adjusted prices ({bars.adjusted}), not those of the day"
+    return [Finding("adjusted_shares", "info", show(bars.dates[0]), "", 1, detail)]
 
 
 def _decisions(weights: Panel, bars: Bars) -> Panel:

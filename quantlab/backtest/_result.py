@@ -146,7 +146,14 @@ class Result:
 
     @cached_property
     def orders(self) -> pl.DataFrame:
-        """One row per order: decided, filled (or null), symbol, signed shares, prices and costs in currency, status."""
+        """One row per order, in order of decision.
+
+        decided, filled : dates of the decision and of the fill (null where there was none). symbol. shares : signed.
+        decision_price : last close at the decision, currency, from which the order was sized. reference_price : the
+        open or close at which it was filled, before slippage. fill_price : after slippage. commission : currency.
+        slippage : currency, shares times the distance of fill and reference price. status : filled, missing_price,
+        no_next_bar, liquidated, skipped or unaffordable, as explained by ``diagnostics``.
+        """
         orders = self._run.orders
         dates = date_series(self.bars.dates)
         return pl.DataFrame(
@@ -166,14 +173,22 @@ class Result:
 
     @cached_property
     def trades(self) -> pl.DataFrame:
-        """One row per round trip, flat to flat: symbol, side, entry, exit, bars, shares, prices, pnl and costs,
-        status.
+        """One row per round trip, flat to flat.
+
+        symbol. side : long or short. entry, exit : dates of the first and the last fill (exit null while open). bars :
+        held. shares : largest position. entry_price, exit_price : average fill prices, currency. pnl : currency, after
+        commission and slippage and before borrow fees, which are charged to the book: the sum of ``pnl`` less the sum
+        of ``charges["borrow"]`` is equity less initial cash. costs : commission and slippage, currency. status :
+        closed, open (valued at the last close) or liquidated.
         """
         return round_trips(self._prepared.inputs, self._run, self.bars.dates, self._canonical)
 
     @cached_property
     def diagnostics(self) -> pl.DataFrame:
-        """What was skipped, replaced or not filled: rule, severity, first date, symbol, count, detail."""
+        """What was skipped, replaced or not filled: rule, severity, first date, symbol, count, detail.
+
+        Severity is info, warning or error. An empty symbol means the whole book. ``simulate(strict=True)`` raises on the first warning or error.
+        """
         return frame_of(self._findings)
 
     @cached_property

@@ -35,6 +35,8 @@ class Bars:
         The dataset, for messages and reports.
     adjusted : "unknown" | "none" | "split" | "total_return"
         How prices were adjusted for corporate actions; the dataset's owner declares it.
+    note : str
+        What the data are and are not, in a sentence or two; reports show it.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Bars:
     member: Panel = None  # type: ignore[assignment]  # filled in below
     name: str = "bars"
     adjusted: str = "unknown"
+    note: str = ""
 
     def __post_init__(self) -> None:
         close = as_panel(self.close, name="close")
@@ -160,15 +163,56 @@ class Bars:
         )
 
 
-def as_bars(close: PanelLike, **fields_: Any) -> Bars:
-    """Return Bars from a Panel or Polars frame of closes and, by name, any other field.
+def as_bars(
+    close: PanelLike,
+    *,
+    frequency: Frequency | None = None,
+    name: str = "bars",
+    adjusted: str = "unknown",
+    note: str = "",
+    **panels: PanelLike,
+) -> Bars:
+    """Return Bars from a Panel or Polars frame of closes and, by name, the other fields.
+
+    Parameters
+    ----------
+    close : PanelLike (T, N), currency per share, > 0
+        A wide frame has one date column and one column per symbol; a long one has ``symbol`` and one value column.
+    frequency : Frequency, optional
+        Bars per year and trading calendar: ``Frequency.daily("XNYS")``. A frame cannot carry one; a Panel's own is kept
+        when this is left out. Metrics need the bars per year, month-end decisions the calendar.
+    name, adjusted, note
+        As in :class:`Bars`.
+    **panels : PanelLike (T, N)
+        Any of ``open``, ``high``, ``low``, ``volume``, ``member``, on the dates and symbols of ``close``.
+
+    Returns
+    -------
+    Bars
+
+    Raises
+    ------
+    InputError
+        For a field of another name.
+    LabelError, DataError
+        As in :class:`Bars`.
 
     Examples
     --------
-    >>> as_bars(Panel([[10.0]], ["2024-01-02"], ["A"])).fields
-    ('close',)
+    >>> close = Panel([[10.0]], ["2024-01-02"], ["A"])
+    >>> as_bars(close, open=close, frequency=Frequency.daily("XNYS")).frequency
+    Frequency(periods=252.0, calendar='XNYS')
     """
-    return Bars(as_panel(close, name="close"), **fields_)
+    unknown = [field for field in panels if field not in (*_PRICES, "volume", "member")]
+    if unknown:
+        near = {"calendar": 'pass `frequency=ql.Frequency.daily("XNYS")`.'}
+        fields = "bars have open, high, low, close, volume and member."
+        raise InputError(f"`{unknown[0]}` is no field of bars.", hint=near.get(unknown[0], fields))
+    base = as_panel(close, name="close", frequency=frequency)
+    if frequency is not None and base.frequency != frequency:
+        base = Panel._trusted(base.values, base.dates, base.symbols, frequency)
+    others = {field: as_panel(panel, name=field, frequency=frequency) for field, panel in panels.items()}
+    return Bars(base, name=name, adjusted=adjusted, note=note, **others)
 
 
 def _demand_labels(close: Panel, panel: Panel, field: str) -> None:

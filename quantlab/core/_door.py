@@ -68,7 +68,7 @@ def as_panel(data: PanelLike, *, name: str = "data", frequency: Frequency | None
         kind = type(data)
         raise KindError(
             f"`{name}` must be a Panel or a Polars frame, received {kind.__module__.split('.')[0]}.{kind.__name__}.",
-            hint="build one: `ql.Panel(values, dates, symbols)`, or `pl.from_pandas(frame)`.",
+            hint="build one: `ql.Panel(values, dates, symbols)`, or `pl.from_pandas(frame.reset_index())`.",
         )
     frame = data.collect() if isinstance(data, pl.LazyFrame) else data
     if frame.schema.get("symbol") in (pl.String, pl.Categorical, pl.Enum):

@@ -87,7 +87,7 @@ def bars_per_year(frequency: Frequency | None, declared: float | None = None) ->
     if frequency is None or frequency.periods is None:
         raise InputError(
             "The number of bars per year is unknown.",
-            hint='pass `periods=252`, or give the data a calendar: `frequency=ql.Frequency.daily("XNYS")`.',
+            hint='say it with the data, `ql.as_bars(close, frequency=ql.Frequency.daily("XNYS"))`, or pass `periods=252`.',
         )
     return frequency.periods
 
@@ -145,7 +145,7 @@ def period_ends(dates: np.ndarray, rule: str | int, frequency: Frequency | None)
     if frequency is None or frequency.calendar is None:
         raise InputError(
             f'"{rule}" needs the trading calendar: that a day ends its period cannot be read off data that stop there.',
-            hint='give the data a calendar, `frequency=ql.Frequency.daily("XNYS")`, or pass a list of dates.',
+            hint='say it with the data, `ql.as_bars(close, frequency=ql.Frequency.daily("XNYS"))`, or list dates.',
         )
     if dates.size == 0:
         return np.zeros(0, dtype=bool)

@@ -33,6 +33,8 @@ def quality(bars: Bars) -> pl.DataFrame:
     missing_session   warning  the calendar has a session between the first and last bar, and the data do not
     no_session        warning  the data have a date on which the calendar has no session
     gap               warning  a run of missing closes between the first and last close of a symbol
+    ends_early        warning  the last close of a symbol comes before the last bar, as that of a delisted stock does
+    starts_late       info     the first close of a symbol comes after the first bar
     price_order       error    the high is below, or the low above, another price of the bar
     spike             warning  a move of 20 % or more, of which the next close takes back three quarters or more
     stale             warning  five or more equal closes in a row
@@ -48,7 +50,7 @@ def quality(bars: Bars) -> pl.DataFrame:
     -------
     polars.DataFrame
         ``rule``, ``symbol`` (null for a whole date), ``date`` (of a run: its first), ``severity``, ``detail``; sorted
-        by rule, symbol and date. Empty when nothing was found.
+        by rule, symbol and date. Empty when nothing was found; a symbol without any close has no findings.
 
     Raises
     ------
@@ -101,6 +103,23 @@ def _gap(bars: Bars) -> Iterable[Finding]:
     unfinished = np.logical_or.accumulate(present[::-1], axis=0)[::-1]
     for row, column, length in _runs(begun & unfinished & ~present):
         yield bars.symbols[column], bars.dates[row], f"no close on {length} {_bars(length)}"
+
+
+def _ends_early(bars: Bars) -> Iterable[Finding]:
+    for column, row in _first_close(bars.close.values[::-1]):
+        yield bars.symbols[column], bars.dates[-1 - row], f"last close {row} {_bars(row)} before the end"
+
+
+def _starts_late(bars: Bars) -> Iterable[Finding]:
+    for column, row in _first_close(bars.close.values):
+        yield bars.symbols[column], bars.dates[row], f"first close {row} {_bars(row)} after the start"
+
+
+def _first_close(close: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Column and row of the first close, where that is not row 0."""
+    first = (~np.isnan(close)).argmax(axis=0)  # 0 for a column without any
+    columns = np.flatnonzero(first)
+    yield from zip(columns.tolist(), first[columns].tolist(), strict=True)
 
 
 def _price_order(bars: Bars) -> Iterable[Finding]:
@@ -163,6 +182,8 @@ _RULES: tuple[tuple[str, str, Callable[[Bars], Iterable[Finding]]], ...] = (
     ("missing_session", "warning", _missing_session),
     ("no_session", "warning", _no_session),
     ("gap", "warning", _gap),
+    ("ends_early", "warning", _ends_early),
+    ("starts_late", "info", _starts_late),
     ("price_order", "error", _price_order),
     ("spike", "warning", _spike),
     ("stale", "warning", _stale),

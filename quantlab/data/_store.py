@@ -231,7 +231,7 @@ class Store:
         Bars (T, N)
             The T dates in the range on which the dataset has any row, by the N symbols, sorted by name. NaN where there
             is no row or no value; ``member`` is false where there is no row. The frequency is one bar per session of
-            the stored calendar.
+            the stored calendar; ``note`` is the dataset's.
 
         Raises
         ------
@@ -255,7 +255,7 @@ class Store:
             dates.setflags(write=False)
             frequency = Frequency.daily(facts.calendar)
             panels = {field: Panel._trusted(found.pop(field), dates, wanted, frequency) for field in chosen}
-            return Bars(**panels, name=name, adjusted=facts.adjusted)
+            return Bars(**panels, name=name, adjusted=facts.adjusted, note=facts.note)
 
         return self._steady(name, once)
 

@@ -18,6 +18,7 @@ PRICES = ("open", "high", "low", "close")
 FIELDS = (*PRICES, "volume", "member")
 UNITS = {**dict.fromkeys(PRICES, "currency per share"), "volume": "shares", "member": "true or false"}
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
+_ALIASES = ("ticker", "sym", "asset")
 
 
 def checked(frame: Any, dataset: str) -> pl.DataFrame:
@@ -72,12 +73,13 @@ def _columns(frame: Any, dataset: str) -> pl.DataFrame:
             f"Dataset {dataset} needs a Polars frame, received {kind.__module__.split('.')[0]}.{kind.__name__}.",
             hint=hint,
         )
-    names = frame.collect_schema().names()
+    schema = frame.collect_schema()
+    names = schema.names()
     for needed in ("date", "symbol", "close"):
         if needed not in names:
             raise InputError(
                 f"The frame for dataset {dataset} has no column `{needed}` (it has {_few(names)}).",
-                hint=_way_out(needed, names),
+                hint=_way_out(needed, schema),
             )
     unknown = [name for name in names if name not in ("date", "symbol", *FIELDS)]
     if unknown:
@@ -91,8 +93,11 @@ def _columns(frame: Any, dataset: str) -> pl.DataFrame:
     return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
 
 
-def _way_out(needed: str, names: Sequence[str]) -> str:
-    near = [name for name in names if name.lower() == needed]
+def _way_out(needed: str, schema: pl.Schema) -> str:
+    near = [name for name in schema if name.lower() == needed]
+    if not near and needed == "symbol":
+        # Text only: in a wide frame SYM is a ticker itself, over a column of prices.
+        near = [name for name, kind in schema.items() if name.lower() in _ALIASES and kind in _TEXT]
     if near:
         return f'rename it: `frame.rename({{"{near[0]}": "{needed}"}})`.'
     if needed == "symbol":
@@ -103,10 +108,7 @@ def _way_out(needed: str, names: Sequence[str]) -> str:
 def _types(table: pl.DataFrame, dataset: str) -> None:
     kind = table.schema["date"]
     if kind != pl.Date:
-        hint = "only daily bars can be stored; cast to a day: `pl.col('date').cast(pl.Date)`."
-        if kind in _TEXT:
-            hint = "parse it first: `frame.with_columns(pl.col('date').str.to_date())`."
-        raise KindError(f"Column date of dataset {dataset} must be of type Date, received {kind}.", hint=hint)
+        raise KindError(f"Column date of dataset {dataset} must be of type Date, received {kind}.", hint=_day(kind))
     if table.schema["symbol"] not in _TEXT:
         raise KindError(
             f"Column symbol of dataset {dataset} must be text, received {table.schema['symbol']}.",
@@ -124,6 +126,23 @@ def _types(table: pl.DataFrame, dataset: str) -> None:
         if not kind.is_numeric():
             hint = f"cast it: `pl.col('{name}').cast(pl.Float64)`."
             raise KindError(f"Column {name} of dataset {dataset} must be numbers, received {kind}.", hint=hint)
+
+
+def _day(kind: pl.DataType) -> str | None:
+    """How a column of this type becomes a Date, never by way of a guess."""
+    if isinstance(kind, pl.Datetime):
+        # Not cast(pl.Date), which takes the day in UTC: midnight in Tokyo falls on the day before.
+        hint = "only daily bars can be stored; take the day: `pl.col('date').dt.date()`"
+        if kind.time_zone is None:
+            return f"{hint}."
+        return f"{hint}, which is the day in {kind.time_zone}; `.dt.convert_time_zone()` comes first for another."
+    if kind in _TEXT:
+        # With its format: a bare to_date() guesses, and reads 06/09/2014 as 6 September.
+        text = "pl.col('date')" if kind == pl.String else "pl.col('date').cast(pl.String)"
+        return f"parse it first: `{text}.str.to_date('%Y-%m-%d')`; US dates `.str.to_date(format='%m/%d/%Y')`."
+    if kind.is_integer():
+        return "parse a number such as 20140609 by `pl.col('date').cast(pl.String).str.to_date('%Y%m%d')`."
+    return None
 
 
 def _labels(table: pl.DataFrame, dataset: str) -> None:
@@ -145,12 +164,32 @@ def _labels(table: pl.DataFrame, dataset: str) -> None:
 def _single(table: pl.DataFrame, dataset: str) -> None:
     """Refuse a doubled (date, symbol); in a sorted table it follows its twin."""
     twice = (pl.col("date") == pl.col("date").shift()) & (pl.col("symbol") == pl.col("symbol").shift())
-    found = table.lazy().filter(twice).select("symbol", "date").collect()
-    if found.height:
+    found = table.lazy().filter(twice).select("symbol", "date").collect().unique(maintain_order=True)
+    if found.height == 0:
+        return
+    fields = ["close", *(name for name in table.columns[2:] if name != "close")]
+    groups = table.join(found, on=["symbol", "date"], how="semi").group_by("symbol", "date", maintain_order=True)
+    # Sorted, so that the message does not hang on the order of the rows.
+    unlike = groups.agg(pl.col(fields).unique().sort()).filter(
+        pl.any_horizontal(pl.col(name).list.len() > 1 for name in fields)
+    )
+    if unlike.height == 0:
         raise LabelError(
-            f"Dataset {dataset} has {_offender(found)} twice.",
-            hint="keep one row per date and symbol: `frame.unique(['date', 'symbol'], keep='last')`.",
+            f"Dataset {dataset} has {_offender(found)} twice, with the same values.",
+            hint="keep one row of each: `frame.unique(['date', 'symbol'], keep='last')`.",
         )
+    name = next(name for name in fields if len(unlike[name][0]) > 1)
+    one, *_, other = (_shown(value) for value in unlike[name][0])
+    raise LabelError(
+        f"Dataset {dataset} has {_offender(unlike)} twice, with different values: {name} {one} against {other}.",
+        hint="one of them must be chosen: drop the rows that are wrong (`unique` would choose blindly).",
+    )
+
+
+def _shown(value: float | bool | None) -> str:
+    if value is None:
+        return "missing"
+    return str(value).lower().removesuffix(".0")
 
 
 def _values(table: pl.DataFrame, dataset: str) -> None:

@@ -23,7 +23,7 @@ P = ParamSpec("P")
 # A simple return is a quotient of prices less one, so its rounding error is a few times 2.2e-16 whatever its size. A
 # spread below this is rounding and not variation.
 RESIDUE = 1e-14
-NO_INTERVAL = "no analytic interval: use ql.bootstrap"
+NO_INTERVAL = "interval: ql.bootstrap"
 
 
 class Metric(Protocol[P]):

@@ -92,9 +92,14 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
     drawdown = np.zeros(equity.size)
     drawdown[equity.size - len(result.returns) :] = metrics.drawdowns(result.returns).values[:, 0]
     outside = _outside(result, walks, dates, equity)
-    rows = thin(np.column_stack([equity, drawdown, *(line for _, line in outside)]))
+    rows = thin(np.column_stack([equity, drawdown, *(line for _, *both in outside for line in both)]))
     lines = [_line("Backtest", 1, equity[rows])]
-    lines += [_line(name, 2 + (i % 3), line[rows]) for i, (name, line) in enumerate(outside)]
+    lines += [_line(name, 2 + (i % 3), line[rows]) for i, (name, line, _) in enumerate(outside)]
+    below = [_line("Drawdown", 1, drawdown[rows], fill=True, of="Backtest")]
+    below += [
+        _line(f"Drawdown, {name.lower()}", 2 + (i % 3), line[rows], of=name, width=1.0)
+        for i, (name, _, line) in enumerate(outside)
+    ]
     positive = bool((equity > 0).all())
     shades = [shade for walk in walks for shade in _shades(walk)]
     low = int(np.nanargmin(drawdown))
@@ -106,7 +111,7 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
                 "Drawdown from the highest close",
                 "fraction",
                 days(dates[rows]),
-                [_line("Drawdown", 1, drawdown[rows], fill=True)],
+                below,
                 share=0.32,
                 zero=True,
             ),
@@ -125,8 +130,8 @@ def _growth(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
 
 def _outside(
     result: Result, walks: list[WalkForward], dates: np.ndarray, equity: np.ndarray
-) -> list[tuple[str, np.ndarray]]:
-    """The walk-forwards' wealth on the backtest's dates, starting at the backtest's equity; NaN where there is none.
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """The walk-forwards' wealth and drawdown on the backtest's dates, from the backtest's equity; NaN where none is.
 
     One whose dates are not the backtest's, or that was ruined, is left out: its columns and its folds tell of it.
     """
@@ -138,10 +143,11 @@ def _outside(
             continue
         if (dates[rows] != days_).any() or not (wealth > 0).all():
             continue
-        line = np.full(dates.size, np.nan)
-        line[rows[0] - 1] = equity[rows[0] - 1]
+        line, drawdown = np.full((2, dates.size), np.nan)
+        line[rows[0] - 1], drawdown[rows[0] - 1] = equity[rows[0] - 1], 0.0
         line[rows] = equity[rows[0] - 1] * wealth
-        found.append(("Walk-forward" if len(walks) == 1 else f"Walk-forward {number}", line))
+        drawdown[rows] = metrics.drawdowns(walk.returns).values[:, 0]
+        found.append(("Walk-forward" if len(walks) == 1 else f"Walk-forward {number}", line, drawdown))
     return found
 
 
@@ -250,8 +256,11 @@ def _panel(title: str, unit: str, x: list[str], lines: list[dict[str, Any]], **r
     return {"title": title, "unit": unit, "x": x, "lines": lines, "log": False, "zero": False, **rest}
 
 
-def _line(name: str, color: int, values: np.ndarray, *, fill: bool = False) -> dict[str, Any]:
-    return {"name": name, "color": color, "fill": fill, "y": plain(values)}
+def _line(
+    name: str, color: int, values: np.ndarray, *, fill: bool = False, of: str | None = None, width: float = 1.4
+) -> dict[str, Any]:
+    """One line; ``of`` is the legend's entry that hides it, its own name when left out."""
+    return {"name": name, "of": of or name, "color": color, "width": width, "fill": fill, "y": plain(values)}
 
 
 def _thinned(drawn: int, bars: int) -> str:

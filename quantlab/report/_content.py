@@ -90,7 +90,7 @@ def content(
         "header": _header(result, walks),
         "ruin": _ruin(result),
         "notices": _notices(result, walks),
-        "cards": _cards(table, costs, walks),
+        "cards": _cards(table, costs, walks, estimates),
         "headline": table,
         "monthly": _tables.monthly(result.returns),
         "drawdowns": _tables.drawdowns(result.returns),
@@ -152,7 +152,7 @@ def _ruin(result: Result) -> dict[str, Any] | None:
 
 
 def _notices(result: Result, walks: list[WalkForward]) -> list[str]:
-    found = []
+    found = [f"About the data: {result.bars.note}"] if result.bars.note else []
     if not len(result.returns):
         found.append("No decision was taken before the last bar: there is no track record to measure.")
     if not walks:
@@ -167,15 +167,25 @@ def _notices(result: Result, walks: list[WalkForward]) -> list[str]:
     return found
 
 
-def _cards(table: dict[str, Any], costs: dict[str, Any], walks: list[WalkForward]) -> list[dict[str, Any]]:
-    """Six numbers to see first: of the backtest, or of the walk-forward where that is the book shown."""
+def _cards(
+    table: dict[str, Any], costs: dict[str, Any], walks: list[WalkForward], estimates: list[Estimate]
+) -> list[dict[str, Any]]:
+    """Six numbers to see first: of the backtest, or of the walk-forward where that is the book shown.
+
+    A card's interval is the one of the resampling section where that has the same number, lest the page say two.
+    """
     rows = {row["name"]: row for row in table["rows"]}
 
     def card(name: str, label: str, book: int = 0, **rest: Any) -> dict[str, Any]:
         cell = rows[name]["cells"][book]
+        same = (e.to_dict() for e in estimates if _resampled(e) and _is(e, name, cell))
+        bounds = next(same, cell)
+        bounded = bounds["low"] is not None or bounds["high"] is not None
         return {
             "label": label,
-            **{key: cell[key] for key in ("value", "low", "high", "unit", "reason")},
+            **{key: cell[key] for key in ("value", "unit", "reason")},
+            **{key: bounds[key] for key in ("low", "high")},
+            "how": f"{100 * bounds['level']:g}\u202f% interval, {bounds['method']}" if bounded else "",
             "below": "",
             **rest,
         }
@@ -193,6 +203,7 @@ def _cards(table: dict[str, Any], costs: dict[str, Any], walks: list[WalkForward
             "value": total["per_year"],
             "low": None,
             "high": None,
+            "how": "",
             "unit": "fraction per year",
             "reason": "" if total["per_year"] is not None else "no returns to relate them to",
             "below": "of mean equity",
@@ -253,9 +264,18 @@ def _origin(estimate: Estimate, table: dict[str, Any]) -> str:
     """The column of the headline whose number this is, or "" when it stands in none."""
     for row in table["rows"]:
         for book, cell in zip(table["books"], row["cells"], strict=True):
-            if row["name"] == estimate.name and cell["value"] == estimate.value and cell["n"] == estimate.n:
+            if _is(estimate, row["name"], cell):
                 return str(book["label"])
     return ""
+
+
+def _is(estimate: Estimate, name: str, cell: dict[str, Any]) -> bool:
+    """Whether an estimate is the number of a cell of the headline, its interval aside."""
+    return bool(name == estimate.name and cell["value"] == estimate.value and cell["n"] == estimate.n)
+
+
+def _resampled(estimate: Estimate) -> bool:
+    return "reps" in estimate.details and bool(np.isfinite([estimate.low, estimate.high]).any())
 
 
 def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:

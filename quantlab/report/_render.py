@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from functools import lru_cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from quantlab.report._format import show
@@ -112,9 +113,7 @@ def _environment() -> Environment:
 
 @lru_cache(maxsize=8)
 def _source(name: str) -> str:
-    environment = _environment()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+    return files("quantlab.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)

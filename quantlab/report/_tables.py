@@ -108,7 +108,7 @@ def trading(result: Result) -> dict[str, Any]:
     rows += [
         {"what": "Round trips closed", "value": closed.height, "unit": "count"},
         {
-            "what": "of these with a gain, net of costs",
+            "what": "of these with a gain, net of commission and slippage, before borrow fees",
             "value": won / closed.height if closed.height else None,
             "unit": "fraction",
         },

@@ -38,6 +38,8 @@ def assert_causal(
         ``as_panel`` first; anything else is passed as it is.
     cuts : int >= 1, or a sequence of numbers of rows to keep
         An integer spreads so many cuts over the dates at random; the last one always takes away exactly the last date.
+        Cuts aimed at rows of the full result come on top (see Notes): 7 where it is sparse, so 12 by default, and 1
+        where it is dense. A sequence is taken as it is, and nothing is added.
     seed : int
         Of the cuts and of the garbage.
     garbage : sequence of "noise", "nan", "huge", "sign", "permuted"
@@ -59,6 +61,17 @@ def assert_causal(
 
     Notes
     -----
+    What it can see: a row that uses a bar k bars later is seen by the k cuts between the two and by no other. If every
+    row looks ahead, every cut sees it. Decisions at month's end that look one bar ahead are seen only by a cut right
+    after a decision, so some are put there: where the full result has values on some dates alone, or holds each row
+    for longer, 4 cuts end on its rows and 3 more fall 2, 5 and 21 bars after such rows. Several sparse results share
+    the 4, at least one each. A dense result gets a cut right after its first value.
+
+    What it can miss: a peek on a few rows only, such as one decision of many, a rare event, or month's ends hidden in
+    a result that changes on every date (more ``cuts`` and other seeds raise the odds); a peek that changes no value;
+    data from elsewhere than the inputs, such as a closure, a file or parameters fitted on the whole sample. Whether
+    row t may trade at the close of t is a matter for the backtest. Passing is evidence, not proof.
+
     An error that ``fn`` raises on cut or poisoned data is passed on with a note that says so. A function
     that needs a minimum of history takes later ``cuts``; one that refuses a kind of garbage takes fewer kinds.
 
@@ -86,7 +99,7 @@ def assert_causal(
     full = _call(fn, everything, name, "the full data")
     _demand_repeatable(full, _call(fn, everything, name, "the full data"), name)
     compared = 0
-    for number, date in enumerate(cut_dates(dates, cuts, seed)):
+    for number, date in enumerate(cut_dates(dates, cuts, seed, list(full.values()))):
         what = f"with the data cut after {show(date)}"
         short = _call(fn, until(everything, date), name, f"the data cut after {show(date)}")
         compared += _compare(full, short, date, name, what)

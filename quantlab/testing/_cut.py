@@ -13,6 +13,9 @@ import polars as pl
 from quantlab.core import Bars, InputError, KindError, Panel, as_panel
 from quantlab.core.rng import generator
 
+AIMED = 4  # Cuts on rows of a sparse output: with the 5 random ones and one for each lag, 12 in all.
+LAGS = (2, 5, 21)  # Bars between a row of a sparse output and a later cut: days, a week, a month.
+
 
 def panels_in(inputs: object) -> list[Panel]:
     """Return every Panel among the inputs, those inside Bars included."""
@@ -50,11 +53,14 @@ def each(inputs: Any, function: Callable[[Any], Any]) -> Any:
     return inputs
 
 
-def cut_dates(dates: np.ndarray, cuts: int | Sequence[int], seed: int) -> list[np.datetime64]:
+def cut_dates(
+    dates: np.ndarray, cuts: int | Sequence[int], seed: int, results: Sequence[Panel] = ()
+) -> list[np.datetime64]:
     """Return the last dates that the cut inputs keep, ascending.
 
     An integer asks for so many: one drawn from each of as many equal stretches of the dates, the last one always
-    leaving one date out. A sequence names them as numbers of dates to keep.
+    leaving one date out; those aimed at the rows of ``results`` come on top. A sequence names them all as numbers of
+    dates to keep.
     """
     size = dates.size
     if size < 2:
@@ -68,11 +74,59 @@ def cut_dates(dates: np.ndarray, cuts: int | Sequence[int], seed: int) -> list[n
     else:
         if cuts < 1:
             raise InputError(f"`cuts` must be 1 or more, received {cuts}.")
-        edges = np.linspace(0, size - 1, min(int(cuts), size - 1) + 1).astype(int)
         draw = generator(seed)
-        kept = [int(draw.integers(low + 1, high + 1)) for low, high in pairwise(edges)]
+        kept = _spread(size - 1, cuts, draw)
         kept[-1] = size - 1
+        kept = sorted({*kept, *_aimed(dates, results, draw)})
     return [dates[row - 1] for row in kept]
+
+
+def _spread(size: int, count: int, draw: np.random.Generator) -> list[int]:
+    """Return one number from each of ``count`` equal stretches of 1, ..., ``size``, all of them if there are fewer."""
+    edges = np.linspace(0, size, min(count, size) + 1).astype(int)
+    return [int(draw.integers(low + 1, high + 1)) for low, high in pairwise(edges)]
+
+
+def _aimed(dates: np.ndarray, results: Sequence[Panel], draw: np.random.Generator) -> set[int]:
+    """Return numbers of dates to keep that end on rows of the results, where a random cut would rarely fall.
+
+    A row that uses the next bar alone is seen by one cut, the one right after it. Sparse results share ``AIMED`` such
+    cuts, at least one for each set of rows, and get one more for each of ``LAGS``; dense ones get their first row.
+    """
+    kept, sparse = set(), {}
+    for panel in results:
+        rows, is_sparse = _telling_rows(dates, panel)
+        if is_sparse:
+            sparse[rows.tobytes()] = rows
+        elif rows.size:
+            kept.add(int(rows[0]))
+    for rows in sparse.values():
+        kept |= {int(rows[number - 1]) for number in _spread(rows.size, max(1, AIMED // len(sparse)), draw)}
+    for lag in LAGS:
+        later = [row + lag for rows in sparse.values() for row in rows if row + lag < dates.size]
+        if later:
+            kept.add(int(draw.choice(later)))
+    return kept
+
+
+def _telling_rows(dates: np.ndarray, panel: Panel) -> tuple[np.ndarray, bool]:
+    """Return the numbers of dates up to each row that says something, and whether such rows are sparse.
+
+    They are the rows with a value; if those are most of the dates and mostly repeat the row before (weights that are
+    held from one decision to the next), the rows that differ from it.
+    """
+    missing = np.zeros(panel.shape, dtype=bool) if panel.values.dtype == bool else np.isnan(panel.values)
+    before, after = panel.values[:-1], panel.values[1:]
+    same = (before == after) | (missing[:-1] & missing[1:])
+    kept = np.searchsorted(dates, panel.dates, side="right")
+    valued = ~missing.all(axis=1) & (kept >= 1)
+    fresh = valued & np.append(True, ~same.all(axis=1))[: len(panel)]
+    if not valued.any():
+        return kept[:0], False
+    span = dates.size - int(kept[valued][0]) + 1
+    held = 2 * valued.sum() > span and 2 * fresh.sum() <= valued.sum()
+    rows = np.unique(kept[fresh if held else valued])
+    return rows[rows < dates.size], bool(rows.size < span)
 
 
 def outputs(result: Any, name: str, where: str = "") -> dict[str, Panel]:

@@ -37,6 +37,7 @@ def test_missing_and_odd_sessions() -> None:
     assert quality(as_bars(close)).rows() == [
         ("missing_session", None, date(2024, 4, 1), "warning", "no bar on this session"),
         ("no_session", None, date(2024, 3, 29), "warning", "1 closes on a day without a session"),
+        ("starts_late", "B", date(2024, 4, 2), "info", "first close 2 bars after the start"),
     ]
 
 
@@ -56,6 +57,30 @@ def test_gap() -> None:
         ("A", date(2024, 3, 6), "warning", "no close on 2 bars"),
         ("A", date(2024, 3, 9), "warning", "no close on 1 bar"),
     ]
+
+
+def test_ends_early_and_starts_late() -> None:
+    full = [float(n) for n in range(1, 31)]
+    bars = as_bars(
+        panel(
+            {
+                "full": full,
+                "gone": [*full[:5], *[NAN] * 25],
+                "new": [NAN, *full[1:]],
+                "brief": [NAN, NAN, *full[2:4], NAN, *full[5:29], NAN],
+                "none": [NAN] * 30,
+            }
+        )
+    )
+    assert only(bars, "ends_early") == [
+        ("brief", date(2024, 4, 1), "warning", "last close 1 bar before the end"),
+        ("gone", date(2024, 3, 8), "warning", "last close 25 bars before the end"),
+    ]
+    assert only(bars, "starts_late") == [
+        ("brief", date(2024, 3, 6), "info", "first close 2 bars after the start"),
+        ("new", date(2024, 3, 5), "info", "first close 1 bar after the start"),
+    ]
+    assert only(bars, "gap") == [("brief", date(2024, 3, 8), "warning", "no close on 1 bar")]
 
 
 def test_price_order() -> None:
@@ -108,7 +133,7 @@ def test_zero_volume() -> None:
 
 @pytest.mark.parametrize(
     "columns",
-    [{"A": [1.0]}, {"A": [NAN]}, {"A": [NAN] * 5}, {"A": [1.0, 2.0]}, {"A": [1.0, 1.1, 1.2], "B": [NAN, NAN, 1.0]}],
+    [{"A": [1.0]}, {"A": [NAN]}, {"A": [NAN] * 5}, {"A": [1.0, 2.0]}, {"A": [1.0, 1.1, 1.2], "B": [NAN] * 3}],
 )
 def test_nothing_to_find(columns: dict[str, list[float]]) -> None:
     found = quality(as_bars(panel(columns), volume=panel({name: [NAN] * len(v) for name, v in columns.items()})))
@@ -142,6 +167,10 @@ def test_equals_plain_loops(rows: list[tuple[float, float]]) -> None:
         for one, two in pairwise(known):
             if two - one > 1:
                 expected.append(("gap", name, one + 1))
+        if known and known[-1] < len(x) - 1:
+            expected.append(("ends_early", name, known[-1]))
+        if known and known[0] > 0:
+            expected.append(("starts_late", name, known[0]))
         t = 0
         while t < len(x):
             end = t

@@ -49,6 +49,13 @@ def test_three_by_three(store: Store) -> None:
     assert bars.close.values.flags.c_contiguous
 
 
+def test_the_note_comes_along(store: Store) -> None:
+    facts = store.write("hand", long([(day(0), "A", 1.0)]), calendar="XNYS", adjusted="none", note="Survivors only.")
+    assert store.bars("hand").note == facts.note == "Survivors only."
+    store.write("hand", long([(day(0), "A", 1.0)]), calendar="XNYS", adjusted="none")
+    assert store.bars("hand").note == ""
+
+
 def test_member_is_false_where_there_is_no_row(store: Store) -> None:
     rows = [(day(0), "A", 1.0, False), (day(0), "B", None, True), (day(1), "B", 2.0, True)]
     store.write("index", long(rows, ("date", "symbol", "close", "member")), calendar="XNYS", adjusted="none")

@@ -96,7 +96,7 @@ def test_summary_table():
     )
     assert out.columns == ["metric", "value", "se", "low", "high", "unit", "reason"]
     assert out["metric"].to_list() == ["sharpe", "sortino", "sharpe"]
-    assert out["reason"].to_list() == ["", "no analytic interval: use ql.bootstrap", "there are no observations"]
+    assert out["reason"].to_list() == ["", "interval: ql.bootstrap", "there are no observations"]
     assert out["low"].is_null().to_list() == [False, True, True]
     assert out["value"].is_null().to_list() == [False, False, True]
     assert summary_table([]).columns == out.columns

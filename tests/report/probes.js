@@ -41,6 +41,23 @@
       .map((e) => e.textContent.trim().slice(0, 40));
   },
 
+  // Words of the settings' keys, between dots, hyphens and spaces, that are broken over two lines.
+  broken() {
+    const found = [];
+    for (const key of document.querySelectorAll("footer dt")) {
+      const walker = document.createTreeWalker(key, NodeFilter.SHOW_TEXT);
+      while (walker.nextNode()) {
+        for (const word of walker.currentNode.data.matchAll(/[^.\s-]+/g)) {
+          const range = document.createRange();
+          range.setStart(walker.currentNode, word.index);
+          range.setEnd(walker.currentNode, word.index + word[0].length);
+          if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) found.push(word[0]);
+        }
+      }
+    }
+    return found;
+  },
+
   // Charts without a line, an area or a bar that has an extent.
   blank() {
     // A flat line has no height and is drawn; a bar without height is not.

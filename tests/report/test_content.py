@@ -1,5 +1,6 @@
 """What a tearsheet says: every number equals that of the function it comes from, and what is missing has its reason."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -168,6 +169,66 @@ def test_the_number_of_trials_is_said(told, walk, result):
     alone = report.content(result, seed=1)
     assert alone["header"]["trials"] is None
     assert any("nothing on this page is out of sample" in notice for notice in alone["notices"])
+
+
+def test_what_the_dataset_says_of_itself_stands_first(bars, simulate):
+    noted = dataclasses.replace(bars, note="Survivors only: no stock that was delisted.")
+    weights = Panel([[0.2] * 5], bars.dates[9:10], bars.symbols)
+    found = report.content(simulate(weights, noted), seed=1)["notices"]
+    assert found[0] == "About the data: Survivors only: no stock that was delisted."
+    assert found[1:] == report.content(simulate(weights, bars), seed=1)["notices"]
+
+
+def test_cards_say_how_their_intervals_were_made(result):
+    told = report.content(result, seed=1)
+    for card in told["cards"]:
+        assert bool(card["how"]) == (card["low"] is not None)
+    assert told["cards"][1]["how"] == "95\u202f% interval, Lo-Mertens"
+    assert told["cards"][3]["how"] == "95\u202f% interval, stationary percentile"
+
+
+def test_card_and_resampling_say_one_interval(told, walk, draws):
+    card = told["cards"][-1]
+    assert (card["label"], card["value"]) == ("Sharpe, out of sample", draws[0].value)
+    assert (card["low"], card["high"]) == (draws[0].low, draws[0].high)
+    assert card["low"] != metrics.sharpe(walk.returns).low
+    assert card["how"] == f"95\u202f% interval, {draws[0].method}"
+    assert told["cards"][1]["how"] == "95\u202f% interval, Lo-Mertens", "of other returns"
+
+
+def test_a_card_takes_no_interval_of_another_number(result, walk, draws):
+    analytic = metrics.sharpe(walk.returns)
+    others = [
+        analytic,
+        dataclasses.replace(draws[0], n=draws[0].n - 1),
+        dataclasses.replace(draws[0], value=draws[0].value + 0.01),
+        dataclasses.replace(draws[0], low=np.nan, high=np.nan),
+        draws[1],
+    ]
+    card = report.content(result, [walk, *others], seed=1)["cards"][-1]
+    assert (card["low"], card["high"]) == (analytic.low, analytic.high)
+    wide = validation.bootstrap(walk.returns, metrics.sharpe, reps=500, level=0.8, seed=7)
+    card = report.content(result, [walk, *others, wide], seed=1)["cards"][-1]
+    assert (card["low"], card["high"]) == (wide.low, wide.high)
+    assert card["how"].startswith("80\u202f% interval")
+
+
+def test_gains_of_trades_name_the_costs_in_them(told, result):
+    gains = {row["what"]: row["value"] for row in told["trading"]["rows"]}
+    closed = [trade for trade in result.trades.iter_rows(named=True) if trade["status"] != "open"]
+    share = gains["of these with a gain, net of commission and slippage, before borrow fees"]
+    assert share == sum(trade["pnl"] > 0 for trade in closed) / len(closed)
+
+
+def test_the_walk_forwards_drawdown_is_drawn_below_its_line(told, walk):
+    upper, lower = told["charts"]["growth"]["panels"]
+    assert [line["name"] for line in lower["lines"]] == ["Drawdown", "Drawdown, walk-forward"]
+    assert [line["of"] for line in lower["lines"]] == [line["name"] for line in upper["lines"]]
+    drawn = lower["lines"][1]["y"]
+    assert [value is None for value in drawn] == [value is None for value in upper["lines"][1]["y"]]
+    assert [value for value in drawn if value is not None] == [0.0, *metrics.drawdowns(walk.returns).values[:, 0]]
+    assert min(value for value in drawn if value is not None) == rows(told)["max_drawdown"][1]["value"]
+    assert lower["lines"][1]["width"] < lower["lines"][0]["width"]
 
 
 def test_walk_forward_table(told, walk):

@@ -95,6 +95,39 @@ def test_a_table_that_is_too_wide_scrolls_in_its_own_box(full):
     assert page.evaluate(wider)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_that_goes_on_shows_a_shadow_at_that_edge(full, scheme):
+    page = full.look(width=390, scheme=scheme)
+    box = page.locator(".scroll", has=page.locator(".books"))
+    box.evaluate("(box) => { box.scrollIntoView(); }")
+
+    def shaded():
+        """Whether the left and the right edge look other than without the shadow."""
+        place = box.bounding_box()
+        clips = [
+            {"x": x, "y": place["y"], "width": 8, "height": 400}
+            for x in (place["x"], place["x"] + place["width"] - 8)
+        ]
+        pictures = [page.screenshot(clip=clip) for clip in clips]
+        box.evaluate("(box) => { box.style.background = 'none'; }")
+        bare = [page.screenshot(clip=clip) for clip in clips]
+        box.evaluate("(box) => { box.style.background = ''; }")
+        return [one != other for one, other in zip(pictures, bare, strict=True)]
+
+    assert shaded() == [False, True]
+    box.evaluate("(box) => { box.scrollLeft = 200; }")
+    assert shaded()[1]
+    box.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+    assert shaded() == [True, False]
+    box.evaluate("(box) => { box.scrollLeft = 0; }")
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390, 320])
+def test_keys_of_settings_break_at_their_dots(full, width):
+    full.look(width=width)
+    assert full.ask("broken()") == []
+
+
 def test_colors_follow_the_theme_while_the_page_is_open(full):
     ground = "document.querySelector('.chart[data-chart=growth] .main-svg').style.backgroundColor"
     assert full.page.evaluate(ground) == "rgb(255, 255, 255)"
@@ -156,6 +189,15 @@ def test_the_legend_hides_and_shows_a_line(full):
     button.click()
     assert full.page.evaluate(visible) == [True, True, False, True]
     assert button.get_attribute("aria-pressed") == "false"
+    button.click()
+    assert full.page.evaluate(visible) == [True] * 4
+
+
+def test_a_line_goes_with_its_drawdown(full):
+    visible = "document.querySelector('[data-chart=growth]').data.map((line) => line.visible)"
+    button = full.page.locator("[data-legend=growth] button", has_text="Walk-forward")
+    button.click()
+    assert full.page.evaluate(visible) == [True, False, True, False]
     button.click()
     assert full.page.evaluate(visible) == [True] * 4
 

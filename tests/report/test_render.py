@@ -1,11 +1,13 @@
 """The page: the numbers of its JSON twin, nothing to fetch, and nothing of a user's text taken for markup."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,9 @@ import pytest
 from quantlab import report
 from quantlab.core import Panel
 from quantlab.report._format import show
-from quantlab.report._render import as_html, as_json, heat, strength
+from quantlab.report._render import _source, as_html, as_json, heat, strength
 
-VOID = {"meta", "br", "link", "img", "input"}
+VOID = {"meta", "br", "wbr", "link", "img", "input"}
 
 
 class Page(HTMLParser):
@@ -141,6 +143,36 @@ def test_a_users_text_is_never_markup(bars, simulate):
     assert b"<script>alert" not in source
     assert evil in " ".join(page.texts), "shown as text"
     assert json.loads(as_json(told))["title"] == "</title><script>alert(2)</script>"
+
+
+def test_the_datasets_note_is_a_notice_and_text(bars, simulate):
+    weights = Panel([[0.2] * 5], bars.dates[9:10], bars.symbols)
+    noted = dataclasses.replace(bars, note="<img src=x> & survivors only")
+    told = report.content(simulate(weights, noted), seed=1)
+    source = as_html(told)
+    assert b'<div class="banner">About the data: &lt;img src=x&gt; &amp; survivors only</div>' in source
+    assert source.index(b"About the data") < source.index(b'<dl class="cards">')
+    assert json.loads(as_json(told))["notices"][0] == "About the data: <img src=x> & survivors only"
+    assert b"About the data" not in as_html(report.content(simulate(weights, bars), seed=1))
+
+
+def test_every_interval_of_a_card_stands_with_its_method(told, page):
+    for card in told["cards"]:
+        assert not card["how"] or card["how"] in page.texts
+    assert sum(bool(card["how"]) for card in told["cards"]) == 5
+
+
+def test_keys_of_settings_may_wrap_after_their_dots(told):
+    assert b"<dt>costs.<wbr>commission.<wbr>kind</dt>" in as_html(told)
+    evil = {**told, "footer": {**told["footer"], "settings": [{"key": "a.<b>", "value": 1}]}}
+    assert b"<dt>a.<wbr>&lt;b&gt;</dt>" in as_html(evil)
+
+
+def test_a_template_is_read_as_it_stands():
+    script = _source("charts.js")
+    assert script == (Path(report.__file__).parent / "templates" / "charts.js").read_text(encoding="utf-8")
+    with pytest.raises(FileNotFoundError):
+        _source("nothing.js")
 
 
 def test_chart_data_cannot_end_their_element(told):

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantlab.core import Bars, DataError, InputError, KindError, LookAheadError, Panel, as_panel
+from quantlab.core import Bars, DataError, Frequency, InputError, KindError, LookAheadError, Panel, as_panel, ts
+from quantlab.core.periods import sessions
 from quantlab.core.rng import generator
+from quantlab.portfolio import long_short
 from quantlab.testing import assert_causal
 from quantlab.testing._cut import cut_dates, until
 from quantlab.testing._garbage import KINDS, poisoned
@@ -254,6 +256,116 @@ def test_cuts_are_spread_and_end_with_the_last_but_one_date(size, cuts, seed):
     assert kept[0] >= 1
     assert (np.diff(kept) > 0).all()
     assert kept.size == min(cuts, size - 1)
+
+
+RULES = ("month_end", "week_end", "every 21")
+
+
+def market(seed=0):
+    """Three years of 12 symbols on the New York calendar, two of them listed late."""
+    dates = sessions("XNYS", np.datetime64("2018-01-02"), np.datetime64("2020-12-15"))
+    values = 50.0 * np.exp(np.cumsum(generator(21, seed).normal(0.0, 0.02, (dates.size, 12)), axis=0))
+    values[:100, 3], values[:300, 7] = np.nan, np.nan
+    return Bars(Panel(values, dates, list("ABCDEFGHIJKL"), frequency=Frequency.daily("XNYS")), name="toy")
+
+
+def held(weights, close):
+    """Weights of every date: those of the latest decision, NaN before the first."""
+    latest = np.searchsorted(weights.dates, close.dates, side="right")
+    values = np.vstack([np.full(weights.shape[1], np.nan), weights.values])
+    return Panel(values[latest], close.dates, close.symbols)
+
+
+@pytest.mark.parametrize("cuts", [1, 2, 5])
+@pytest.mark.parametrize("lead", [1, 5])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_peek_by_sparse_decisions_is_caught_with_every_seed(rule, lead, cuts):
+    def cheat(bars):
+        score = ts.pct_change(bars.close).shift(-lead, lookahead=True)
+        return long_short(score, top=3, rebalance=rule)
+
+    bars = market()
+    for seed in range(20):
+        with pytest.raises(LookAheadError, match="cheat"):
+            assert_causal(cheat, bars, cuts=cuts, seed=seed)
+
+
+@pytest.mark.parametrize("shape", ["filled", "held", "masked", "pair"])
+def test_a_peek_by_sparse_decisions_is_caught_in_every_shape(shape):
+    def cheat(bars):
+        change = ts.pct_change(bars.close)
+        ahead = change.shift(-1, lookahead=True)
+        if shape == "filled":  # Where there is no tomorrow, it behaves.
+            ahead = ahead.map(lambda values: np.where(np.isnan(values), change.values, values))
+        weights = long_short(ahead, top=3)
+        if shape == "held":
+            return held(weights, bars.close)
+        if shape == "masked":  # Every date has a row, and only those of decisions have values.
+            return ahead.map(lambda values: np.where(np.isin(bars.close.dates, weights.dates)[:, None], values, np.nan))
+        return {"daily": change, "weekly": long_short(change, rebalance="week_end"), "monthly": weights}
+
+    bars = market()
+    for seed in range(20):
+        with pytest.raises(LookAheadError, match="cheat"):
+            assert_causal(cheat, bars, seed=seed)
+
+
+def test_poison_alone_catches_a_peek_by_sparse_decisions():
+    bars = market()
+
+    def cheat(data):
+        # Right on cut data, wrong on whole ones.
+        change = ts.pct_change(data.close)
+        if len(data.close) == len(bars.close):
+            ahead = change.shift(-1, lookahead=True)
+            original = ts.pct_change(bars.close).shift(-1, lookahead=True)
+            known = (ahead.values == original.values) | np.isnan(original.values)
+            change = change.map(lambda values: np.where(known, values, -values))
+        return long_short(change, top=3)
+
+    for seed in range(20):
+        with pytest.raises(LookAheadError, match="cheat looks ahead: with garbage"):
+            assert_causal(cheat, bars, seed=seed)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_honest_decisions_pass(rule):
+    def honest(bars):
+        weights = long_short(ts.pct_change(bars.close).shift(1), top=3, rebalance=rule)
+        return weights, held(weights, bars.close)
+
+    for seed in range(3):
+        assert_causal(honest, market(), seed=seed)
+
+
+def test_a_list_of_cuts_is_taken_as_it_is():
+    close = market().close
+    weights = long_short(close, top=3)
+    assert cut_dates(close.dates, [7, 300], 0, [weights]) == [close.dates[6], close.dates[299]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cuts_are_aimed_at_the_rows_of_a_sparse_result(seed):
+    close = market().close
+    weights = long_short(close, top=3)
+    plain = set(cut_dates(close.dates, 5, seed))
+    for result in (weights, held(weights, close)):
+        aimed = set(cut_dates(close.dates, 5, seed, [result]))
+        assert plain <= aimed
+        assert len(aimed) <= 12
+        assert len(aimed & set(weights.dates)) >= 4
+        row = np.searchsorted(close.dates, weights.dates)
+        for lag in (2, 5, 21):
+            assert aimed & set(close.dates[row[row + lag < len(close)] + lag])
+    dense = ts.rolling_mean(close, window=20)
+    assert set(cut_dates(close.dates, 5, seed, [dense])) == plain | {close.dates[19]}
+
+
+def test_a_result_without_rows_values_or_a_row_to_cut_at_gets_no_aimed_cut():
+    close = market().close
+    plain = cut_dates(close.dates, 5, 0)
+    for result in (close.between(None, np.datetime64("2000-01-01")), close * np.nan, close.between("2020-12-15", None)):
+        assert cut_dates(close.dates, 5, 0, [result]) == plain
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -56,7 +56,7 @@
   function extent(chart, panel, key) {
     let low = Infinity, high = -Infinity;
     panel.lines.forEach((line, i) => {
-      if (hidden.has(key + "/" + line.name)) return;
+      if (hidden.has(key + "/" + line.of)) return;
       line.y.forEach((v, row) => {
         if (v === null) return;
         const x = panel.x[row];
@@ -156,9 +156,9 @@
         const color = t.series[line.color - 1];
         traces.push({
           type: "scatter", mode: panel.x.length > 1 ? "lines" : "markers", name: line.name, x: panel.x, y: line.y, yaxis: "y" + suffix,
-          line: { color, width: 1.4, dash: line.dash || "solid" }, connectgaps: false,
+          line: { color, width: line.width, dash: line.dash || "solid" }, connectgaps: false,
           fill: line.fill ? "tozeroy" : "none", fillcolor: clear(color, 0.16),
-          visible: !hidden.has(key + "/" + line.name), hovertemplate: "%{y:" + format(panel.unit).hover + "}",
+          visible: !hidden.has(key + "/" + line.of), hovertemplate: "%{y:" + format(panel.unit).hover + "}",
         });
       });
     });
