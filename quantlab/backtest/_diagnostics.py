@@ -6,6 +6,7 @@ rule            severity meaning
 adjusted_shares info     per-share commission or whole lots on adjusted prices: not the shares of the day
 empty_decision  info     weight rows that are NaN throughout: no decision was taken
 no_next_bar     info     orders decided on the last bar, which nothing can fill
+below_one_lot   warning  weights that are worth less than one lot and are not held
 unlisted        warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)
 skipped         warning  no close on the decision bar: no order was sized, the position stayed
 missing_price   warning  an order that met no price on the bar of its fill and was dropped
@@ -67,10 +68,13 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
     """
     found = []
     for status, rule, severity, detail in _ORDER_RULES:
-        hit = run.orders.status == status
-        for asset in np.unique(run.orders.asset[hit]):
-            bars = run.orders.decided[hit & (run.orders.asset == asset)]
-            found.append(Finding(rule, severity, show(dates[bars[0]]), symbols[asset], bars.size, detail))
+        hit = np.flatnonzero(run.orders.status == status)
+        # Records come by decision bar, so the first of an asset is its earliest.
+        assets, first, counts = np.unique(run.orders.asset[hit], return_index=True, return_counts=True)
+        for asset, row, count in zip(assets, hit[first], counts, strict=True):
+            date = show(dates[run.orders.decided[row]])
+            found.append(Finding(rule, severity, date, symbols[asset], int(count), detail))
+    found += _below_one_lot(inputs, run, dates, symbols)
     stale = (units != 0) & np.isnan(inputs.close)
     for asset in np.flatnonzero(stale.any(axis=0)):
         bars = np.flatnonzero(stale[:, asset])
@@ -88,6 +92,23 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
         detail = f"equity {run.equity[run.ruined]:,.2f}: every position was closed at its mark, the book stopped"
         found.append(Finding("ruin", "error", show(dates[run.ruined]), "", 1, detail))
     return found
+
+
+def _below_one_lot(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ...]) -> list[Finding]:
+    """Weights that were meant to be held and are worth less than one lot."""
+    if inputs.lot == 0.0 or inputs.rows.size == 0:
+        return []
+    alive = inputs.rows if run.ruined < 0 else inputs.rows[inputs.rows < run.ruined]
+    value = np.abs(inputs.weights[: alive.size]) * run.equity[alive, None]
+    lost = (value > 0) & (value < inputs.lot * inputs.close[alive] * (1 - 1e-9))
+    detail = "the weight is worth less than one lot and is not held"
+    return [
+        Finding(
+            "below_one_lot", "warning", show(dates[alive[np.argmax(lost[:, asset])]]), symbols[asset], int(n), detail
+        )
+        for asset, n in enumerate(lost.sum(axis=0))
+        if n
+    ]
 
 
 def frame_of(findings: list[Finding]) -> pl.DataFrame:

@@ -100,7 +100,7 @@ def _check_kinds(bars: Any, costs: Any, account: Any) -> None:
 
 
 def _adjusted_shares(bars: Bars, costs: Costs, account: Account) -> list[Finding]:
-    """Say that shares at adjusted prices are not those of the day: a price of 0.35 for 30 makes a hundred times as many."""
+    """Say that shares at adjusted prices are not those of the day: 0.35 instead of 35 makes a hundred times as many."""
     what = [
         *(["a per-share commission"] if isinstance(costs.commission, PerShare) else []),
         *(["whole lots"] if account.lot is not None else []),

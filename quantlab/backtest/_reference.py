@@ -172,23 +172,46 @@ def _size(
     """Return the change of each position, in units, for target ``weights`` of a base that leaves room for the costs.
 
     Let C(x) be the cost of trading to ``weights`` of x. The base is the largest x tried with x + C(x) <= equity: the
-    first is the equity, each next one is what the costs of the last leave, and there are eight at most. When none
-    fits, or only zero fits although something was to be held, the decision cannot be afforded: the second value is
-    False, and the changes are those for the whole equity.
+    first is the equity, each next one is what the costs of the last leave, and there are eight at most. When each of
+    them is too large by a little, which happens where a leveraged book only reduces, the base is found by bisection;
+    it must use 999/1000 of the equity and leave more than 1/1000 of it, or it is only a size at which a minimum fee is
+    not charged because nothing trades, or takes all there is.
+    When nothing fits, or only zero although something was to be held, the decision cannot be afforded: the second
+    value is False, and the changes are those for the whole equity.
     """
-    best: float | None = None
+
+    def changes(base: float) -> list[float]:
+        return _changes(weights, mark, units, priced, equity, base, inputs)
+
+    def fits(base: float, cost: float) -> bool:
+        return base + cost <= equity * (1 + 1e-12)
+
+    best = -1.0
     base = equity
     for _ in range(8):
-        cost = _cost(_changes(weights, mark, units, priced, equity, base, inputs), mark, inputs)
-        if base + cost <= equity * (1 + 1e-12) and (best is None or base > best):
-            best = base
+        cost = _cost(changes(base), mark, inputs)
+        if fits(base, cost):
+            best = max(best, base)
         following = max(equity - cost, 0.0)
         if abs(following - base) <= 1e-12 * equity:
             break
         base = following
-    if best is None or (best == 0.0 and any(weight != 0.0 for weight in weights)):
-        return _changes(weights, mark, units, priced, equity, equity, inputs), False
-    return _changes(weights, mark, units, priced, equity, best, inputs), True
+    if best <= 0.0:
+        low, high, spent = 0.0, equity, 0.0
+        for _ in range(60):
+            if high - low <= 1e-12 * equity:
+                break
+            base = 0.5 * (low + high)
+            cost = _cost(changes(base), mark, inputs)
+            if fits(base, cost):
+                low, spent = base, base + cost
+            else:
+                high = base
+        if spent >= 0.999 * equity and low > (1 - 0.999) * equity:
+            best = low
+    if best < 0.0 or (best == 0.0 and any(weight != 0.0 for weight in weights)):
+        return changes(equity), False
+    return changes(best), True
 
 
 def _changes(

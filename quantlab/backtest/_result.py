@@ -187,7 +187,8 @@ class Result:
     def diagnostics(self) -> pl.DataFrame:
         """What was skipped, replaced or not filled: rule, severity, first date, symbol, count, detail.
 
-        Severity is info, warning or error. An empty symbol means the whole book. ``simulate(strict=True)`` raises on the first warning or error.
+        Severity is info, warning or error; an empty symbol means the whole book. ``simulate(strict=True)`` raises on
+        the first warning or error.
         """
         return frame_of(self._findings)
 

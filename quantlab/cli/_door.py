@@ -37,6 +37,14 @@ def guarded(app: Any, arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         return _say(f"Error: {_unforeseen(error)}", UNFORESEEN, None if debug else "--debug shows the traceback.")
+    except SystemExit as error:
+        # Typer leaves this way by itself after printing a shell completion; a strategy must not end the program.
+        if not _ended_by_user(error):
+            raise
+        if debug:
+            traceback.print_exc()
+        hint = "a strategy returns its weights and leaves the program running: take the exit out."
+        return _say(f"Error: {_unforeseen(error)}", UNFORESEEN, hint)
     if code == INTERRUPTED:
         # Typer has caught the interruption and given back its exit code.
         return _say("Interrupted.", INTERRUPTED)
@@ -56,11 +64,23 @@ def _place(error: BaseException) -> str:
     return "" if frame is None else f" ({frame.name}, {_short(frame.filename)} line {frame.lineno})"
 
 
+def _ended_by_user(error: SystemExit) -> bool:
+    """Whether code that quantlab called wants the program to end, and not typer."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(_is_strategy(frame.filename) for frame in frames) or any(
+        _is_quantlab(frame.filename) and Path(frame.filename).resolve() != Path(__file__).resolve() for frame in frames
+    )
+
+
 def _unforeseen(error: BaseException) -> str:
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frame = _strategy_frame(error)
     if frame is not None:
         return f"the strategy failed in {frame.name}, {_short(frame.filename)} line {frame.lineno}: {what}"
+    if isinstance(error, SystemExit):
+        # Quantlab never leaves this way: it is a module that ends the program while it is imported.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return f"the strategy failed in {last.name}, {_short(last.filename)} line {last.lineno}: {what}"
     return f"unforeseen, which is a bug of quantlab: {what}"
 
 
@@ -68,11 +88,15 @@ def _strategy_frame(error: BaseException) -> traceback.FrameSummary | None:
     """The last frame in a strategy's file, if what came after it is not quantlab calling on its own behalf."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [place for place, frame in enumerate(frames) if _is_quantlab(frame.filename)]
-    user = [place for place, frame in enumerate(frames) if str(Path(frame.filename).resolve()) in strategy_files]
+    user = [place for place, frame in enumerate(frames) if _is_strategy(frame.filename)]
     if not user:
         return None
     called_into = own and own[-1] > user[-1]
     return None if called_into and not isinstance(error, QuantlabError) else frames[user[-1]]
+
+
+def _is_strategy(filename: str) -> bool:
+    return str(Path(filename).resolve()) in strategy_files
 
 
 def _is_quantlab(filename: str) -> bool:

@@ -119,16 +119,18 @@ class Bars:
         digest = hashlib.sha256()
         digest.update(f"{self.shape} {self.dates.dtype}".encode())
         digest.update(self.dates.view(np.int64).tobytes())
-        digest.update("\x00".join(self.symbols).encode())
+        for symbol in self.symbols:
+            name = symbol.encode()
+            digest.update(b"%d:%s" % (len(name), name))
         for field in (*_PRICES, "volume", "member"):
             panel = getattr(self, field)
             if panel is not None:
                 digest.update(field.encode())
-                # Every NaN counts as the same NaN, whatever its bits.
                 values = panel.values
-                digest.update(
-                    np.where(np.isnan(values), np.nan, values).tobytes() if values.dtype != bool else values.tobytes()
-                )
+                if values.dtype != bool:
+                    # Equal numbers count as equal, whatever their bits: every NaN, and -0.0 + 0.0 is 0.0.
+                    values = np.where(np.isnan(values), np.nan, values) + 0.0
+                digest.update(values.tobytes())
         return digest.hexdigest()
 
     def between(self, start: Any = None, end: Any = None) -> Bars:

@@ -31,8 +31,8 @@ PanelLike: TypeAlias = Union["Panel", "pl.DataFrame", "pl.LazyFrame"]
 def as_panel(data: PanelLike, *, name: str = "data", frequency: Frequency | None = None) -> Panel:
     """Return ``data`` as a Panel: a Panel as it is, a wide or long Polars frame converted.
 
-    A frame with a text column ``symbol`` is long and must have exactly one value column; any other frame is wide.
-    Both have exactly one date column, of any name. Nulls become NaN.
+    A frame with a column ``symbol`` is long: the column holds text, and there is exactly one value column. Any other
+    frame is wide. Both have exactly one date column, of any name. Nulls become NaN.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def as_panel(data: PanelLike, *, name: str = "data", frequency: Frequency | None
             hint="build one: `ql.Panel(values, dates, symbols)`, or `pl.from_pandas(frame.reset_index())`.",
         )
     frame = data.collect() if isinstance(data, pl.LazyFrame) else data
-    if frame.schema.get("symbol") in (pl.String, pl.Categorical, pl.Enum):
+    if "symbol" in frame.columns:
+        _demand_text(frame)
         values = [column for column in frame.columns if column not in ("symbol", _date_column(frame))]
         if len(values) != 1:
             raise InputError(
@@ -128,6 +129,10 @@ def align(*panels: Panel, join: str = "inner") -> tuple[Panel, ...]:
 
 def matrix(values: Any) -> np.ndarray:
     """Return ``values`` as a C-ordered float64 or bool matrix that nobody else can write to."""
+    if isinstance(values, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in values):
+        values = np.ma.stack(values)
+    if isinstance(values, np.ma.MaskedArray):
+        values = _unmasked(values)
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -140,6 +145,13 @@ def matrix(values: Any) -> np.ndarray:
     if array.dtype.kind in "iuf":
         return np.array(array, dtype=np.float64, order="C")
     raise KindError(f"`values` must be numbers or booleans, received {array.dtype}.")
+
+
+def _unmasked(values: np.ma.MaskedArray) -> np.ndarray:
+    """What is masked is missing; below the mask stands a filler such as -999."""
+    if values.dtype == bool:
+        return values.filled(False)
+    return values.astype(np.float64).filled(np.nan) if values.dtype.kind in "iuf" else values.data
 
 
 def reindex(panel: Panel, dates: np.ndarray, symbols: tuple[str, ...]) -> Panel:
@@ -242,6 +254,7 @@ def from_long(frame: pl.DataFrame | pl.LazyFrame, value: str, frequency: Frequen
     for column in ("symbol", value):
         if column not in frame.columns:
             raise InputError(f"A long frame needs the column `{column}`, and has {', '.join(frame.columns)}.")
+    _demand_text(frame)
     key = _date_column(frame)
     if frame[key].null_count():
         _no_date(frame, key)
@@ -260,9 +273,19 @@ def from_long(frame: pl.DataFrame | pl.LazyFrame, value: str, frequency: Frequen
         raise KindError(f"Column {value} of a long frame must be numbers, received {cells.dtype}.")
     out = np.full(dates.size * len(symbols), False if boolean else np.nan, dtype=bool if boolean else np.float64)
     out[place] = cells.fill_null(False).to_numpy() if boolean else cells.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    out.setflags(write=False)  # before the view on it is made: `values.base` leads here
     return Panel._trusted(
         out.reshape(dates.size, len(symbols)), _labels.check_dates(dates), _labels.check_symbols(symbols), frequency
     )
+
+
+def _demand_text(frame: pl.DataFrame) -> None:
+    kind = frame.schema["symbol"]
+    if kind not in (pl.String, pl.Categorical, pl.Enum):
+        raise KindError(
+            f"Column symbol of a long frame must be text, received {kind}.",
+            hint='`.with_columns(pl.col("symbol").cast(pl.String))`; a wide frame takes `ql.Panel.from_frame`.',
+        )
 
 
 def symbol_codes(column: pl.Series) -> tuple[list[str], np.ndarray]:

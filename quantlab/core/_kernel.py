@@ -8,7 +8,7 @@
   install) the user's cache directory, else nowhere with one warning. Numba by itself notices only a change of the
   file that holds the function; a kernel that calls a kernel of another file would keep the stale inlined copy. Here
   the cache is stamped with the contents of every kernel file of the package, so that any edit compiles anew and a
-  reinstall of the same source does not.
+  reinstall of the same source does not. A damaged cache file is a miss, and a full disk costs the cache alone.
 * **No guessing about threads.** ``nogil=True``, never ``parallel=True`` or ``fastmath``: threads live outside the
   kernel, and results have the same bits for any number of them.
 
@@ -20,6 +20,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import pickle
+import struct
 import tempfile
 import threading
 import warnings
@@ -34,6 +36,20 @@ R = TypeVar("R")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LOCK = threading.RLock()
+
+# What reading a cut or overwritten cache file raises: mostly the unpickler's, which promises no narrower list.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+    struct.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ImportError,
+    OverflowError,
+)
 
 
 class Kernel(Generic[P, R]):
@@ -147,6 +163,29 @@ def _function_cache(plain: bool) -> Any:
     class FunctionCache(caching.Cache):
         _impl_class = Implementation
 
+        def _load_overload(self, sig: Any, target_context: Any) -> Any:
+            try:
+                return super()._load_overload(sig, target_context)
+            except _UNREADABLE:
+                # Cut short by a power failure or a full disk: compiling anew is the cure.
+                self._forget()
+                return None
+
+        def _save_overload(self, sig: Any, data: Any) -> None:
+            try:
+                super()._save_overload(sig, data)
+            except OSError as error:
+                # Numba writes the index first: it may name a data file that is missing or holds older code.
+                self._forget()
+                _warn_of_unsaved(str(error))
+
+        def _forget(self) -> None:
+            try:
+                # Removing works on a full disk too; what no index names is written over.
+                Path(self._cache_file._index_path).unlink(missing_ok=True)
+            except OSError:
+                self.disable()
+
     class PlainCache(FunctionCache):
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             # The base class first loads every implementation that a compilation could need: 0.25 s, SciPy's linear
@@ -195,6 +234,23 @@ def _warn_of_no_cache() -> None:
     warnings.warn(
         "quantlab found no writable directory for compiled kernels and compiles them anew in each process. "
         "Hint: set QUANTLAB_CACHE_DIR to a writable directory.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+_unsaved = False
+
+
+def _warn_of_unsaved(reason: str) -> None:
+    # Once per process: each of a hundred kernels would say the same.
+    global _unsaved
+    if _unsaved:
+        return
+    _unsaved = True
+    warnings.warn(
+        f"quantlab could not save a compiled kernel and compiles it anew in each process: {reason}. "
+        "Hint: free disk space, or set QUANTLAB_CACHE_DIR to a writable directory.",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -6,6 +6,7 @@ Symbols are unique, non-empty strings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 else:
     pl = lazy("polars")
 
+# Control characters and halves of surrogate pairs: they print as nothing, end C strings, or have no bytes in UTF-8.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 DAY, MICROSECOND = np.dtype("datetime64[D]"), np.dtype("datetime64[us]")
 
 
@@ -34,6 +37,8 @@ def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
     """Return ``dates`` as a read-only datetime64 array, or raise LabelError naming the first bad one."""
     if not isinstance(dates, (np.ndarray, list, tuple)) and isinstance(dates, pl.Series):
         dates = dates_of(dates, what=what)
+    if isinstance(dates, np.ma.MaskedArray) and dates.dtype.kind == "M":
+        dates = dates.filled(np.datetime64("NaT"))
     array = np.asarray(dates)
     if array.ndim != 1:
         raise LabelError(f"{what} must have one dimension, received {array.ndim}.")
@@ -42,7 +47,9 @@ def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
     if array.dtype.kind != "M":
         array = _parsed(array, what)
     if array.dtype not in (DAY, MICROSECOND):
-        array = array.astype(DAY if array.dtype in ("datetime64[M]", "datetime64[Y]") else MICROSECOND)
+        if np.datetime_data(array.dtype)[0] in ("Y", "M", "W") and array.size:
+            raise _no_day(what, str(array[0]), 0)
+        array = array.astype(MICROSECOND)
     if np.isnat(array).any():
         raise LabelError(f"{what} has a missing date at row {int(np.flatnonzero(np.isnat(array))[0])}.")
     steps = np.diff(array)
@@ -78,6 +85,8 @@ def check_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
     for position, name in enumerate(names):
         if not isinstance(name, str) or not name:
             raise KindError(f"`symbols` must be non-empty strings, received {name!r} at position {position}.")
+        if _CONTROL.search(name):
+            raise LabelError(f"Symbol {name!r} at position {position} holds a control character.")
     if len(set(names)) != len(names):
         doubled = next(name for position, name in enumerate(names) if name in names[:position])
         raise LabelError(f"Symbol {doubled} stands twice in `symbols`.", hint="keep one column per symbol.")
@@ -108,13 +117,15 @@ def date_difference(left: np.ndarray, right: np.ndarray) -> str:
 
 
 def settled(array: np.ndarray) -> bool:
-    """Whether nobody can write to an array: it is read-only, and so is the array that it is a view of."""
+    """Whether nobody can write to an array: it is read-only, and so is what it is a view of, down to the memory."""
     owner: object = array
     while isinstance(owner, np.ndarray):
         if owner.flags.writeable:
             return False
         owner = owner.base
-    return True
+    # A bytearray or a mapped file may change below a read-only array, and so may a Polars series: one made from a NumPy
+    # array (Polars 1.x) shares its memory.
+    return owner is None or isinstance(owner, bytes)
 
 
 def _parsed(array: np.ndarray, what: str) -> np.ndarray:
@@ -123,11 +134,23 @@ def _parsed(array: np.ndarray, what: str) -> np.ndarray:
         if array.dtype.kind not in "OUT":
             raise TypeError
         moments = [_in_utc(moment, what) if isinstance(moment, datetime) else moment for moment in array.tolist()]
-        return np.asarray(moments, dtype="datetime64")
+        parsed = np.asarray(moments, dtype="datetime64")
     except (ValueError, TypeError) as error:
         if isinstance(error, KindError):
             raise
         raise KindError(f"{what} must be dates or datetime64 values, received {array.dtype}.") from error
+    for row, moment in enumerate(moments):
+        # NumPy takes "2024-01" for the first of January, and "today" for a date.
+        if isinstance(moment, str) and moment.lstrip("-").count("-") < 2 and not np.isnat(parsed[row]):
+            raise _no_day(what, moment, row)
+    return parsed
+
+
+def _no_day(what: str, received: str, row: int) -> KindError:
+    return KindError(
+        f"{what} must be days or times, received {received} at row {row}.",
+        hint="give the day on which the bar ended: 2024-01-31, not 2024-01.",
+    )
 
 
 def _in_utc(moment: datetime, what: str) -> datetime:

@@ -89,6 +89,10 @@ class Panel:
         self, values: np.ndarray, dates: np.ndarray, symbols: tuple[str, ...], frequency: Frequency | None
     ) -> None:
         values.setflags(write=False)
+        if dates.flags.writeable:
+            # A view stays open to the owner of what it views.
+            dates = dates if dates.base is None else dates.copy()
+            dates.setflags(write=False)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "dates", dates)
         object.__setattr__(self, "symbols", symbols)
@@ -163,8 +167,9 @@ class Panel:
         names = _labels.check_symbols([symbols] if isinstance(symbols, str) else symbols)
         place = {name: i for i, name in enumerate(self.symbols)}
         _door.demand_known(names, self.symbols)
-        columns = [place[name] for name in names]
-        return Panel._trusted(np.ascontiguousarray(self.values[:, columns]), self.dates, names, self.frequency)
+        # `take` makes a matrix of its own; fancy indexing makes a view of a transposed one that stays writable.
+        columns = np.array([place[name] for name in names], dtype=np.intp)
+        return Panel._trusted(self.values.take(columns, axis=1), self.dates, names, self.frequency)
 
     def where(self, mask: Panel, other: float = np.nan) -> Panel:
         """Return the values where ``mask`` is true and ``other`` elsewhere.
@@ -180,7 +185,7 @@ class Panel:
         """Return ``function(values)``; it must keep the shape, and should act on each element by itself
         (``np.log``).
         """
-        out = np.asarray(function(self.values))
+        out = np.asanyarray(function(self.values))  # a masked array keeps its mask
         if out.shape != self.values.shape:
             raise InputError(f"`function` must keep the shape {self.values.shape}, and returned {out.shape}.")
         return self._like(_door.matrix(out))
@@ -372,5 +377,4 @@ def _matched(left: Panel, right: Panel) -> tuple[np.ndarray, np.ndarray, Panel]:
 
 
 def _restore(values: np.ndarray, dates: np.ndarray, symbols: tuple[str, ...], frequency: Frequency | None) -> Panel:
-    dates.setflags(write=False)
     return Panel._trusted(values, dates, symbols, frequency)

@@ -87,7 +87,7 @@ def bars_per_year(frequency: Frequency | None, declared: float | None = None) ->
     if frequency is None or frequency.periods is None:
         raise InputError(
             "The number of bars per year is unknown.",
-            hint='say it with the data, `ql.as_bars(close, frequency=ql.Frequency.daily("XNYS"))`, or pass `periods=252`.',
+            hint='say it with the data, `ql.as_bars(close, frequency=ql.Frequency.daily("XNYS"))`, or `periods=252`.',
         )
     return frequency.periods
 

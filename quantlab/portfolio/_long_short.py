@@ -22,8 +22,8 @@ def long_short(
     """Return target weights: long the highest scores, short the lowest, on decision dates only.
 
     Of the n symbols that have a score on a decision date, a fraction picks floor(fraction * n), at least one; a whole
-    number picks that many. Should both sides ask for more than n together, each is cut in proportion. Equal scores
-    are taken in order of symbol name, so that the column order does not matter.
+    number picks that many. Should both sides ask for more than n together, each is cut in proportion, to at least one.
+    Equal scores are taken in order of symbol name, so that the column order does not matter.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def long_short(
     top, bottom : float in [0, 1) or int >= 0
         How many to hold long and short: a fraction of those with a score, or a count. 0 leaves that side out.
     weighting : "equal" | "score"
-        Equal weights within a side, or weights in proportion to the distance from the median score of that date.
+        Equal weights within a side, or in proportion to how far the score lies above (long) or below (short) the median
+        of the date: a name that is picked on the wrong side of the median gets 0, and where all do, weights are equal.
     gross : float > 0, fraction of equity
         Sum of absolute weights.
     net : float, fraction of equity
@@ -42,7 +43,8 @@ def long_short(
     Returns
     -------
     Panel (R, N), signed fraction of equity
-        Decision dates only, every value finite; dates on which no symbol has a score are left out.
+        Decision dates only, every value finite. Left out are dates on which no symbol has a score, or just one where
+        both sides are asked for.
 
     Raises
     ------
@@ -74,10 +76,15 @@ def long_short(
         where = f"{panel.symbols[column]} on {show(panel.dates[rows[at]])}"
         raise DataError(f"The score of {where} is infinite.", hint="a score that does not exist is NaN.")
     present = ~np.isnan(values)
-    rows, values, present = (x[present.any(axis=1)] for x in (rows, values, present))
+    # A book of two sides needs two names: with one it would be half of what was asked for.
+    enough = present.sum(axis=1) >= (2 if top and bottom else 1)
+    rows, values, present = (x[enough] for x in (rows, values, present))
     longs, shorts = _picks(values, present, top, bottom, panel.symbols)
-    strength = np.ones(values.shape) if weighting == "equal" else _distance(values, present)
-    out = _leg(longs, strength, long_gross) - _leg(shorts, strength, short_gross)
+    if weighting == "equal":
+        above = below = np.ones(values.shape)
+    else:
+        above, below = _beyond_median(values, present)
+    out = _leg(longs, above, long_gross) - _leg(shorts, below, short_gross)
     return Panel._trusted(out, panel.dates[rows], panel.symbols, panel.frequency)
 
 
@@ -119,8 +126,8 @@ def _picks(
     n = present.sum(axis=1)
     k_long, k_short = (_count(size, n) for size in (top, bottom))
     both = k_long + k_short
-    crowded = both > n
-    k_long, k_short = (np.where(crowded, n * k // np.maximum(both, 1), k) for k in (k_long, k_short))
+    k_long = np.where(both > n, np.maximum(n * k_long // np.maximum(both, 1), k_long > 0), k_long)
+    k_short = np.minimum(k_short, n - k_long)
     by_name = np.argsort(np.array(symbols), kind="stable")
     place = np.empty(values.shape, dtype=np.int64)
     descending = np.argsort(np.where(present, -values, np.inf)[:, by_name], axis=1, kind="stable")
@@ -136,10 +143,11 @@ def _count(size: float | int, n: np.ndarray) -> np.ndarray:
     return np.maximum(np.floor(size * n + 1e-9).astype(n.dtype), 1)
 
 
-def _distance(values: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Absolute distance from the median of the date."""
+def _beyond_median(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far each score lies above and below the median of its date; 0 on the other side of it."""
     middle = np.nanmedian(np.where(present, values, np.nan), axis=1, keepdims=True) if values.size else 0.0
-    return np.where(present, np.abs(values - middle), 0.0)
+    apart = np.where(present, values - middle, 0.0)
+    return np.maximum(apart, 0.0), np.maximum(-apart, 0.0)
 
 
 def _leg(held: np.ndarray, strength: np.ndarray, gross: float) -> np.ndarray:

@@ -14,6 +14,8 @@ from quantlab.core import kernel
 from quantlab.execution._cost_kernels import commission, fill_price
 
 _PASSES = 8  # costs are a few 1e-3 of a trade, so each pass shrinks the error by that factor: 4 reach 1e-12
+_BISECTIONS = 60
+_SPENT = 0.999  # share of equity that a size found by bisection must use, costs included
 _DUST = 1e-9  # fraction of equity below which a fractional order is rounding noise and is not sent
 _CLOSE = 1e-12  # relative agreement of two passes
 
@@ -64,16 +66,15 @@ def size_orders(
     """Write into ``delta`` the orders (in lots) of one decision; return the equity that the weights were applied to.
 
     ``weights, mark, units, delta`` are (N,) float64, ``present`` (N,) bool: assets that take part. The equity x solves
-    x + cost(x) = equity; passes are bounded, and of those tried the largest affordable x is used. Where none is
-    affordable, or only x = 0 that would sell what was meant to be held, -1 is returned and ``delta`` holds the orders
-    that the whole equity asks for.
+    x + cost(x) = equity. Of at most eight passes the largest affordable x is used; where every one was too large by a
+    little, as when a leveraged book only reduces, x is found by bisection. Where only x = 0 is affordable, which would
+    sell what was meant to be held, or nothing at all, -1 is returned and ``delta`` holds the orders that the whole
+    equity asks for.
     """
-    x = equity
-    best = -1.0
+    x, best, planned = equity, -1.0, equity
     wanted = False
     for i in range(weights.shape[0]):
         wanted = wanted or weights[i] != 0.0
-    planned = equity
     for _ in range(_PASSES):
         planned = x
         cost = plan(
@@ -98,6 +99,35 @@ def size_orders(
         if np.abs(following - x) <= _CLOSE * equity:
             break
         x = following
+    if best <= 0.0:
+        low, high, spent = 0.0, equity, 0.0
+        for _ in range(_BISECTIONS):
+            if high - low <= _CLOSE * equity:
+                break
+            planned = 0.5 * (low + high)
+            cost = plan(
+                weights,
+                mark,
+                present,
+                units,
+                planned,
+                equity,
+                slippage,
+                per_share,
+                rate,
+                minimum,
+                max_fraction,
+                max_cash,
+                lot,
+                delta,
+            )
+            if planned + cost <= equity * (1.0 + _CLOSE):
+                low, spent = planned, planned + cost
+            else:
+                high = planned
+        # Costs with a minimum jump: a size at which nothing trades, or at which costs take all, is no answer.
+        if spent >= _SPENT * equity and low > (1.0 - _SPENT) * equity:
+            best = low
     rejected = best < 0.0 or (best == 0.0 and wanted)
     final = equity if rejected else best
     if final != planned:

@@ -185,7 +185,7 @@ def _cards(
             "label": label,
             **{key: cell[key] for key in ("value", "unit", "reason")},
             **{key: bounds[key] for key in ("low", "high")},
-            "how": f"{100 * bounds['level']:g}\u202f% interval, {bounds['method']}" if bounded else "",
+            "how": f"{100 * bounds['level']:g}\u202f%, {bounds['method']}" if bounded else "",
             "below": "",
             **rest,
         }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from quantlab import metrics
 from quantlab.core import InputError, KindError
 
 
@@ -25,7 +26,7 @@ def variants(grid: Mapping[str, Sequence[Any]], strategy: Callable[..., Any]) ->
     Raises
     ------
     KindError
-        When the grid is no mapping, or a parameter has no sequence of values.
+        When the grid is no mapping, a parameter has no sequence of values, or a value is an array.
     InputError
         When the grid or a sequence is empty, a value stands twice, or the strategy does not take a parameter.
 
@@ -46,7 +47,8 @@ def variants(grid: Mapping[str, Sequence[Any]], strategy: Callable[..., Any]) ->
         if not listed[name]:
             raise InputError(f"`grid` holds no value for {name}.")
         for place, value in enumerate(listed[name]):
-            if value in listed[name][:place]:
+            _demand_plain(value, name)
+            if any(_same(value, earlier) for earlier in listed[name][:place]):
                 raise InputError(f"`grid` holds {value!r} twice for {name}.", hint="every variant counts as a trial.")
     _demand_taken(strategy, list(grid))
     return [dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())]
@@ -61,6 +63,37 @@ def name_of(function: Callable[..., Any]) -> str:
     """Return the name of a function, through ``functools.partial``."""
     plain = function if hasattr(function, "__name__") else getattr(function, "func", None)
     return str(getattr(plain, "__name__", "function"))
+
+
+def demand_function(value: Any, name: str) -> None:
+    """Raise KindError unless the value is a function, with the metric that a text names as the way out."""
+    if callable(value):
+        return
+    if isinstance(value, str):
+        known = [key for key in metrics.__all__ if hasattr(getattr(metrics, key), "points")]
+        near = get_close_matches(value.lower().replace(" ", "_"), known, n=1)
+        hint = f"pass the function itself: `ql.metrics.{near[0] if near else 'sharpe'}`."
+        raise KindError(f"`{name}` must be a function, received the text {value!r}.", hint=hint)
+    raise KindError(f"`{name}` must be a function, received {type(value).__name__}.")
+
+
+def _demand_plain(value: Any, name: str) -> None:
+    """Raise KindError for a value that has no single answer to whether it equals another, such as an array."""
+    try:
+        bool(value == value)
+        plain = not isinstance(value, np.ndarray)
+    except Exception:
+        plain = False
+    if not plain:
+        raise KindError(
+            f"`grid` must hold plain values for {name}, received {type(value).__name__}.",
+            hint="write a tuple, or a name that the strategy looks up.",
+        )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, or both NaN."""
+    return bool(one == other) or bool(one != one and other != other)
 
 
 def _demand_taken(strategy: Callable[..., Any], names: list[str]) -> None:

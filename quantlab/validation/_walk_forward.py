@@ -4,6 +4,9 @@ The strategy runs once per variant on all bars. Signals are causal, so that a de
 have been at bar t, and a window needs no warm-up of its own. One simulation per variant gives the returns that are
 scored in the training windows; one more, of the stitched decisions, gives the out-of-sample book with the real costs
 of changing parameters.
+
+The variants of a fold are scored on the same bars, because a variant that needs a long warm-up would otherwise be
+judged by a handful of returns, whose objective is wild and wins by luck.
 """
 
 from __future__ import annotations
@@ -24,14 +27,18 @@ from quantlab.core.periods import bars_per_year
 from quantlab.execution import Account, Costs
 from quantlab.metrics import sharpe
 from quantlab.validation._folds import Fold, rolling_folds
-from quantlab.validation._grid import call, name_of, variants
+from quantlab.validation._grid import call, demand_function, name_of, variants
 
 if TYPE_CHECKING:
     import polars as pl
 else:
     pl = lazy("polars")
 
-_COLUMNS = ("fold", "train_start", "train_end", "test_start", "test_end", "in_sample", "out_of_sample", "variants")
+# Columns of the two tables that no parameter may be called after.
+_COLUMNS = (
+    *("fold", "train_start", "train_end", "test_start", "test_end", "in_sample", "out_of_sample", "variants"),
+    *("bars", "reason"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +54,9 @@ class WalkForward:
         in_sample (objective of the chosen variant in training), out_of_sample (objective of the book in the test
         window, or null), variants (how many were tried).
     scores : polars.DataFrame, one row per fold and variant
-        fold, one column per parameter, in_sample (null where undefined). Training windows alone: how the losers did
-        out of sample is hindsight, and stands nowhere.
+        fold, one column per parameter, in_sample (null where the variant could not win), bars (how many it was scored
+        on: the same number for all of a fold, 0 for a variant left out), reason (why in_sample is null). Training
+        windows alone: how the losers did out of sample is hindsight, and stands nowhere.
     weights : Panel (R, N), the stitched decision rows
     result : Result
         Of the one book that held them, over all bars; before the first test window it is cash.
@@ -95,8 +103,10 @@ def walk_forward(
     1. Every variant of the grid: ``strategy(bars, **params)`` once, ``simulate`` once, over all bars.
     2. Every fold: the variant with the highest objective of its returns inside the training window is chosen; among
     equals
-       the first of the grid. Returns begin on the bar after a variant's first decision; the objective is of what is
-       there. A variant without returns, with an undefined objective, or ruined before the window's end cannot win.
+       the first of the grid. Returns begin on the bar after a variant's first decision. All variants of a fold are
+       scored on the same bars: from the first on which each of them has returns to the window's end. A variant with
+       returns on fewer than half of the window's bars, or ruined before the window's end, is left out: it cannot win,
+       and does not shorten the common bars. Nor can one with an undefined objective win.
     3. The chosen variant's decision rows from the bar before the test window on are held. Where it differs from the
     fold
        before, its standing target (its newest decision row up to that bar) is a decision at the bar before the test
@@ -135,12 +145,12 @@ def walk_forward(
     KindError, LabelError
         When the strategy returns something else than weights on the labels of the bars.
     DataError
-        When no variant has a defined objective in a fold.
+        When in a fold no variant has returns on half of the training window, or none has a defined objective.
 
     Notes
     -----
-    A fold whose test window ends before t does not change when the data after t do. Memory: the decision rows of the
-    variants that lead in some fold, and one number per fold and variant.
+    A fold whose test window ends before t does not change when the data after t do. Memory: the decision rows
+    and the returns of all variants, because the last of them may still move the bars on which the first are scored.
 
     Examples
     --------
@@ -166,28 +176,24 @@ def walk_forward(
         raise InputError(f"The parameter {clash[0]} has the name of a column of the fold table.", hint="rename it.")
     T = bars.shape[0]
     folds = rolling_folds(T, train=train, test=test, purge=purge, anchored=anchored)
+    demand_function(objective, "objective")
     if getattr(objective, "annual", False):
         bars_per_year(bars.frequency)
     policy: dict[str, Any] = {"costs": costs, "account": account, "fill": fill, "unlisted": unlisted}
-    scores = np.full((len(folds), len(tried)), np.nan)
-    leads = np.full(len(folds), -1)
-    held: dict[int, Panel] = {}
+    held: list[Panel] = []
+    returns: list[Panel] = []
     for number, params in enumerate(tried):
-        weights = _decisions(strategy(bars, **params), bars, call(strategy, params))
-        returns = simulate(weights, bars, **policy).returns
-        scores[:, number] = [_score(objective, returns, fold.train, T) for fold in folds]
-        # Strictly better: among equals the first of the grid stays. A comparison with NaN is False.
-        best = np.where(leads >= 0, scores[np.arange(len(folds)), leads], -math.inf)
-        leads[scores[:, number] > best] = number
-        held[number] = weights
-        held = {lead: panel for lead, panel in held.items() if lead in leads}
+        held.append(_decisions(strategy(bars, **params), bars, call(strategy, params)))
+        returns.append(simulate(held[number], bars, **policy).returns)
         if progress is not None:
             progress(number + 1, len(tried))
-    _demand_winners(leads, folds, bars, objective, len(tried))
+    trials = [_trial(objective, returns, fold.train, T) for fold in folds]
+    leads = [_lead(trial) for trial in trials]
+    _demand_winners(leads, trials, folds, bars, objective)
     stitched = _stitch(folds, leads, held, bars)
     result = simulate(stitched, bars, **policy)
     book = result.returns
-    tested = [_score(objective, book, fold.test, T) for fold in folds]
+    tested = [_score(objective, _inside(book, fold.test, T)) for fold in folds]
     settings = {
         "strategy": name_of(strategy),
         "objective": name_of(objective),
@@ -201,8 +207,8 @@ def walk_forward(
     }
     return WalkForward(
         Panel._trusted(book.values, book.dates, ("out_of_sample",), book.frequency),
-        _fold_table(folds, tried, leads.tolist(), scores, tested, bars),
-        _score_table(scores, tried),
+        _fold_table(folds, tried, leads, trials, tested, bars),
+        _score_table(trials, tried),
         stitched,
         result,
         len(tried),
@@ -229,36 +235,99 @@ def _decisions(answer: Any, bars: Bars, what: str) -> Panel:
     return Panel._trusted(weights.values[keep], weights.dates[keep], weights.symbols, bars.frequency)
 
 
-def _score(objective: Callable[[Panel], Any], returns: Panel, window: slice, bars: int) -> float:
-    """The objective of the returns on the bars of ``window``; NaN without any, and when the book was ruined by then."""
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """The variants of one fold in its training window.
+
+    Parameters
+    ----------
+    scores : (V,) float64, NaN where a variant cannot win
+    bars : (V,) int, how many bars each was scored on, 0 where it was left out
+    reasons : why a score is NaN, else None
+    longest : most bars of the window on which a variant has returns
+    """
+
+    scores: np.ndarray
+    bars: np.ndarray
+    reasons: list[str | None]
+    longest: int
+
+
+def _trial(objective: Callable[[Panel], Any], returns: list[Panel], window: slice, bars: int) -> _Trial:
+    """The scores of all variants on the bars of ``window`` that all of those have which could win."""
+    length = window.stop - window.start
+    parts = [_inside(panel, window, bars) for panel in returns]
+    # NaN and -100 % or less are ruin.
+    alive = [bool((part.values > -1.0).all()) for part in parts]
+    fit = [2 * len(part) >= length and whole for part, whole in zip(parts, alive, strict=True)]
+    # Returns end with the last bar, so that the shortest part has the bars that all have.
+    common = min((len(part) for part, fits in zip(parts, fit, strict=True) if fits), default=0)
+    scores = np.full(len(returns), math.nan)
+    reasons: list[str | None] = [None] * len(returns)
+    for number, part in enumerate(parts):
+        if fit[number]:
+            scores[number] = _score(objective, _rows(part, slice(len(part) - common, None)))
+            if math.isnan(scores[number]):
+                reasons[number] = f"{name_of(objective)} is undefined"
+        elif not alive[number]:
+            reasons[number] = "ruined before the end of the training window"
+        else:
+            reasons[number] = f"returns on {len(part)} of {length} training bars, fewer than half"
+    return _Trial(scores, np.where(fit, common, 0), reasons, max(len(part) for part in parts))
+
+
+def _lead(trial: _Trial) -> int:
+    """The variant with the highest score, among equals the first; -1 when none has one."""
+    defined = ~np.isnan(trial.scores)
+    return int(np.where(defined, trial.scores, -math.inf).argmax()) if defined.any() else -1
+
+
+def _inside(returns: Panel, window: slice, bars: int) -> Panel:
+    """The returns on the bars of ``window``."""
     # Returns end with the last bar and begin on the bar after the first decision.
     missing = bars - len(returns)
-    rows = slice(max(window.start - missing, 0), max(window.stop - missing, 0))
-    values = returns.values[rows]
-    if values.size == 0 or not (values > -1.0).all():
+    return _rows(returns, slice(max(window.start - missing, 0), max(window.stop - missing, 0)))
+
+
+def _rows(returns: Panel, rows: slice) -> Panel:
+    return Panel._trusted(returns.values[rows], returns.dates[rows], returns.symbols, returns.frequency)
+
+
+def _score(objective: Callable[[Panel], Any], returns: Panel) -> float:
+    """The objective of the returns; NaN without any, and when the book was ruined by their end."""
+    if returns.values.size == 0 or not (returns.values > -1.0).all():
         return math.nan
-    number = float(objective(Panel._trusted(values, returns.dates[rows], returns.symbols, returns.frequency)))
+    number = float(objective(returns))
     return number if math.isfinite(number) else math.nan
 
 
 def _demand_winners(
-    leads: np.ndarray, folds: tuple[Fold, ...], bars: Bars, objective: Callable[..., Any], tried: int
+    leads: list[int], trials: list[_Trial], folds: tuple[Fold, ...], bars: Bars, objective: Callable[..., Any]
 ) -> None:
-    for number, (lead, fold) in enumerate(zip(leads, folds, strict=True), start=1):
-        if lead < 0:
-            first, last = (show(bars.dates[fold.train][i]) for i in (0, -1))
+    for number, (lead, trial, fold) in enumerate(zip(leads, trials, folds, strict=True), start=1):
+        if lead >= 0:
+            continue
+        first, last = (show(bars.dates[fold.train][i]) for i in (0, -1))
+        where = f"Fold {number} (training {first} to {last})"
+        length = fold.train.stop - fold.train.start
+        if 2 * trial.longest < length:
             raise DataError(
-                f"Fold {number} (training {first} to {last}) has no winner: {name_of(objective)} is undefined for all "
-                f"{tried} variants.",
-                hint="a longer `train` leaves room for the first decisions and enough returns after them.",
+                f"{where}: no variant has returns on half of the training window, and at most on {trial.longest} of "
+                f"its {length} bars.",
+                hint="lengthen `train` or shorten the lookback.",
             )
+        raise DataError(
+            f"{where} has no winner: {name_of(objective)} is undefined for all {len(trial.reasons)} variants, or they "
+            "are ruined.",
+            hint="a longer `train` leaves room for the first decisions and enough returns after them.",
+        )
 
 
-def _stitch(folds: tuple[Fold, ...], leads: np.ndarray, held: dict[int, Panel], bars: Bars) -> Panel:
+def _stitch(folds: tuple[Fold, ...], leads: list[int], held: list[Panel], bars: Bars) -> Panel:
     """The chosen variants' decision rows, each from the bar before its test window to the bar before the next."""
     values: list[np.ndarray] = []
     rows: list[np.ndarray] = []
-    for number, (fold, lead) in enumerate(zip(folds, leads.tolist(), strict=True)):
+    for number, (fold, lead) in enumerate(zip(folds, leads, strict=True)):
         weights = held[lead]
         where = np.searchsorted(bars.dates, weights.dates)
         first = fold.test.start - 1
@@ -278,7 +347,7 @@ def _fold_table(
     folds: tuple[Fold, ...],
     tried: list[dict[str, Any]],
     leads: list[int],
-    scores: np.ndarray,
+    trials: list[_Trial],
     tested: list[float],
     bars: Bars,
 ) -> pl.DataFrame:
@@ -294,20 +363,22 @@ def _fold_table(
             pl.Series("fold", range(1, len(folds) + 1), dtype=pl.Int64),
             *(dates.gather(rows).alias(name) for name, rows in ends.items()),
             *_parameters(tried, leads),
-            pl.Series("in_sample", scores[np.arange(len(folds)), leads], nan_to_null=True),
+            pl.Series("in_sample", [float(trial.scores[lead]) for trial, lead in zip(trials, leads, strict=True)]),
             pl.Series("out_of_sample", np.array(tested), nan_to_null=True),
             pl.Series("variants", [len(tried)] * len(folds), dtype=pl.Int64),
         ]
     )
 
 
-def _score_table(scores: np.ndarray, tried: list[dict[str, Any]]) -> pl.DataFrame:
-    folds = scores.shape[0]
+def _score_table(trials: list[_Trial], tried: list[dict[str, Any]]) -> pl.DataFrame:
+    folds = len(trials)
     return pl.DataFrame(
         [
             pl.Series("fold", np.repeat(np.arange(1, folds + 1), len(tried))),
             *_parameters(tried, list(range(len(tried))) * folds),
-            pl.Series("in_sample", scores.ravel(), nan_to_null=True),
+            pl.Series("in_sample", np.concatenate([trial.scores for trial in trials]), nan_to_null=True),
+            pl.Series("bars", np.concatenate([trial.bars for trial in trials])),
+            pl.Series("reason", [reason for trial in trials for reason in trial.reasons], dtype=pl.String),
         ]
     )
 

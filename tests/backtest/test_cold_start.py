@@ -1,4 +1,4 @@
-"""A fresh process with cached kernels: nothing compiles, numba's compiler stays unloaded, results have the same bytes."""
+"""A fresh process with cached kernels compiles nothing, leaves numba's compiler unloaded, and gives the same bytes."""
 
 from __future__ import annotations
 

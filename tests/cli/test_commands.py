@@ -250,6 +250,55 @@ def test_a_failing_strategy_is_named_with_its_line(capsys, desk, body, what):
     assert not (desk / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("import sys; sys.exit()", "SystemExit"),
+        ("import sys; sys.exit('enough')", "SystemExit: enough"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("return bars.close.map(lambda values: exit(0))", "SystemExit: 0"),
+    ],
+)
+def test_a_strategy_that_ends_the_program_has_failed(capsys, desk, body, what):
+    write_strategy(body)
+    code, out, err = run(capsys, "backtest", "conf/toy.toml")
+    assert (code, out) == (1, "")
+    assert re.match(rf"Error: the strategy failed in (strategy|<lambda>), conf/mine\.py line 5: {what}\nHint: a ", err)
+    assert "Traceback" not in err
+    assert not (desk / "out").exists()
+    assert "Traceback" in run(capsys, "backtest", "conf/toy.toml", "--debug")[2]
+
+
+def test_a_file_that_ends_the_program_while_it_is_loaded_has_failed(capsys, desk):
+    Path("conf/mine.py").write_text("import sys\n\nsys.exit(0)\n")
+    code, out, err = run(capsys, "backtest", "conf/toy.toml")
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: the strategy failed in <module>, conf/mine.py line 3: SystemExit: 0\n")
+
+
+def test_a_module_that_ends_the_program_while_it_is_loaded_has_failed(capsys, configured, desk, monkeypatch):
+    (desk / "leaving_module.py").write_text("import sys\n\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(str(desk))
+    code, out, err = run(capsys, "backtest", configured("mine.py:strategy", "leaving_module:strategy"))
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: the strategy failed in <module>, leaving_module.py line 3: SystemExit: 0\n")
+
+
+def test_the_exits_of_typer_are_left_alone(capsys, monkeypatch):
+    from quantlab.cli import _door
+
+    def completed(*inputs, **options):
+        sys.exit(0)
+
+    with pytest.raises(SystemExit) as caught:
+        _door.guarded(completed, [])
+    assert caught.value.code == 0
+    assert run(capsys, "--help")[0] == 0
+    assert run(capsys, "--version")[0] == 0
+    assert run(capsys, "data", "--nonsense")[0] == 2
+
+
 def test_debug_shows_the_traceback(capsys, desk):
     write_strategy("return 1 / 0")
     code, _, err = run(capsys, "--debug", "backtest", "conf/toy.toml")

@@ -43,6 +43,51 @@ def test_frames_are_taken(bars: Bars) -> None:
     assert isinstance(twin.volume, Panel)
 
 
+# The way in by name --------------------------------------------------------------------------------------------------
+
+
+def test_as_bars_gives_frames_a_frequency(bars: Bars) -> None:
+    daily = Frequency.daily("XNYS")
+    made = as_bars(bars.close.to_frame(), volume=bars.volume.to_frame(), frequency=daily)
+    assert (made.frequency, made.volume.frequency, made.member.frequency) == (daily,) * 3
+    long = as_bars(bars.close.to_long("close").lazy(), frequency=daily)
+    assert long.frequency == daily
+    assert as_bars(bars.close.to_frame()).frequency is None
+
+
+def test_as_bars_keeps_the_frequency_of_a_panel_unless_told(bars: Bars) -> None:
+    assert as_bars(bars.close).close is bars.close
+    assert as_bars(bars.close).frequency == Frequency(252)
+    assert as_bars(bars.close, frequency=Frequency(252)).close is bars.close
+    told = as_bars(bars.close, volume=bars.volume, frequency=Frequency.daily("XNYS"))
+    assert told.frequency == Frequency.daily("XNYS")
+    assert bars.frequency == Frequency(252)
+    assert told.content_hash == bars.content_hash
+
+
+def test_as_bars_refuses_what_is_no_field(bars: Bars) -> None:
+    with pytest.raises(InputError) as caught:
+        as_bars(bars.close, calendar="XNYS")
+    assert caught.value.message == "`calendar` is no field of bars."
+    assert caught.value.hint == 'pass `frequency=ql.Frequency.daily("XNYS")`.'
+    with pytest.raises(InputError) as caught:
+        as_bars(bars.close, open=bars.close, vwap=bars.close)
+    assert caught.value.message == "`vwap` is no field of bars."
+    assert caught.value.hint == "bars have open, high, low, close, volume and member."
+
+
+def test_note_and_adjusted_go_along(bars: Bars) -> None:
+    made = as_bars(bars.close, name="demo", adjusted="split", note="Ten survivors of 2024.")
+    for kept in (made, made.between("2014-06-09"), made.select(["MSFT"]), pickle.loads(pickle.dumps(made))):
+        assert (kept.name, kept.adjusted, kept.note) == ("demo", "split", "Ten survivors of 2024.")
+    assert (as_bars(bars.close).note, as_bars(bars.close).adjusted) == ("", "unknown")
+    # What is said of the data is no part of them.
+    assert made.content_hash == as_bars(bars.close).content_hash
+
+
+# Refusals ------------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("field", ["close", "open", "high", "low"])
 @pytest.mark.parametrize(("value", "shown"), [(0.0, "0"), (-1.5, "-1.5"), (np.inf, "inf"), (-np.inf, "-inf")])
 def test_a_price_must_be_positive_and_finite(field: str, value: float, shown: str) -> None:
@@ -148,6 +193,21 @@ def test_the_hash_does_not_depend_on_how_the_data_came(bars: Bars) -> None:
     assert len(bars.content_hash) == 64
     assert bars.select(bars.symbols).content_hash == bars.content_hash
     assert bars.between(None, None).content_hash == bars.content_hash
+
+
+def test_the_hash_takes_both_zeros_for_one(bars: Bars) -> None:
+    minus = dataclasses.replace(bars, volume=panel([[-0.0, NAN], [100.0, 50.0]]))
+    assert np.signbit(minus.volume.values[0, 0])
+    assert minus.content_hash == bars.content_hash
+
+
+def test_the_hash_knows_where_a_symbol_ends(bars: Bars) -> None:
+    # The door refuses such symbols; the hash does not lean on it.
+    hashes = set()
+    for names in (("a\0b", "c"), ("a", "b\0c"), ("1:a", "b"), ("a", "1:b")):
+        close = Panel._trusted(bars.close.values, bars.dates, names, None)
+        hashes.add(Bars(close).content_hash)
+    assert len(hashes) == 4
 
 
 CHANGES: dict[str, Callable[[Bars], Bars]] = {

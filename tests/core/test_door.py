@@ -139,6 +139,24 @@ def test_bad_frames_are_named(frame: pl.DataFrame, kind: type[Exception], messag
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize("kind", [pl.Int64, pl.UInt8, pl.Float64])
+def test_numbered_symbols_are_refused(kind: pl.DataType) -> None:
+    # Read as a wide frame, it would be a Panel of the two symbols "symbol" and "close".
+    frame = pl.DataFrame({"date": [D2, D3], "symbol": [1, 1], "close": [1.0, 2.0]}).with_columns(
+        pl.col("symbol").cast(kind)
+    )
+    for read in (as_panel, lambda given: Panel.from_long(given, "close")):
+        for given in (frame, frame.lazy()):
+            with pytest.raises(KindError) as caught:
+                read(given)
+            assert (
+                caught.value.message == f"Column symbol of a long frame must be text, received {frame['symbol'].dtype}."
+            )
+            assert caught.value.hint.startswith('`.with_columns(pl.col("symbol").cast(pl.String))`')
+    assert as_panel(frame.with_columns(pl.col("symbol").cast(pl.String))).shape == (2, 1)
+    assert Panel.from_frame(frame).symbols == ("symbol", "close")
+
+
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(InputError, match=r"^A long frame needs the column `open`, and has close, symbol, date\.$"):
         Panel.from_long(LONG, "open")
@@ -182,7 +200,9 @@ def panels(draw: st.DrawFn) -> Panel:
     values = draw(hnp.arrays(draw(st.sampled_from([np.float64, bool])), (rows, columns)))
     names = draw(
         st.lists(
-            st.text(min_size=1, max_size=5).filter(lambda x: x != "date"),
+            st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=5).filter(
+                lambda x: x != "date"
+            ),
             min_size=columns,
             max_size=columns,
             unique=True,
@@ -202,6 +222,14 @@ def test_round_trips(panel: Panel) -> None:
     long = as_panel(panel.to_long())
     if long.shape == panel.shape:  # rows or columns without any value do not come back
         np.testing.assert_array_equal(long.select(panel.symbols).values, panel.values)
+
+
+def test_a_panel_does_not_change_with_the_array_behind_a_frame() -> None:
+    # Polars wraps the memory of a NumPy array instead of copying it.
+    behind = np.array([1.0, 2.0])
+    panel = as_panel(pl.DataFrame({"day": [D2, D3], "A": behind}))
+    behind[:] = 9.0
+    np.testing.assert_array_equal(panel.values, [[1.0], [2.0]])
 
 
 def test_a_frame_cannot_be_changed_through_its_panel() -> None:

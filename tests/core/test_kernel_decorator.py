@@ -184,6 +184,53 @@ def test_order_of_the_candidates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert user_cache() == Path("~/.cache/quantlab").expanduser()
 
 
+def test_a_damaged_cache_file_is_a_miss(copy: Path, python: Callable[..., str], tmp_path: Path) -> None:
+    # `caller` is a long-way kernel; its twin is marked plain, so that both ways of loading meet the damage.
+    source = copy / "quantlab" / "other" / "_caller_kernels.py"
+    source.write_text(source.read_text() + "\n@kernel(plain=True)\ndef twin(x):\n    return 2.0 * x + 2.0\n")
+    code = """
+    from quantlab.other._caller_kernels import caller, twin
+    print([k(3.0) for k in (caller, twin)], [sum(k.dispatcher.stats.cache_hits.values()) for k in (caller, twin)])
+    """
+    code, chosen = textwrap.dedent(code), tmp_path / "chosen"
+    assert python(code, root=copy, QUANTLAB_CACHE_DIR=str(chosen)).strip() == "[8.0, 8.0] [0, 0]"
+    for ending in ("nbi", "nbc"):
+        assert len(list(chosen.rglob(f"*.{ending}"))) >= 2
+        # Nothing, one byte, a half, all but one byte; and the zeros that a power cut leaves in a grown file.
+        for damage in (
+            lambda whole: b"",
+            lambda whole: whole[:1],
+            lambda whole: whole[: len(whole) // 2],
+            lambda whole: whole[:-1],
+            lambda whole: bytes(len(whole)),
+        ):
+            assert python(code, root=copy, QUANTLAB_CACHE_DIR=str(chosen)).strip() == "[8.0, 8.0] [1, 1]"
+            for file in chosen.rglob(f"*.{ending}"):
+                file.write_bytes(damage(file.read_bytes()))
+            assert python(code, root=copy, QUANTLAB_CACHE_DIR=str(chosen)).strip() == "[8.0, 8.0] [0, 0]"
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_result(copy: Path, python: Callable[..., str], tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen"
+    full = """
+    import errno, warnings
+    from numba.core.caching import IndexDataCacheFile
+    warnings.simplefilter("always")
+    def fail(self, name, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    IndexDataCacheFile._save_data = fail
+    """
+    # Two kernels are compiled, and it is said once.
+    output = python(textwrap.dedent(full) + CALL, root=copy, QUANTLAB_CACHE_DIR=str(chosen))
+    assert output.startswith("8.0 hits 0 misses 1")
+    assert output.count("RuntimeWarning: quantlab could not save a compiled kernel") == 1
+    assert "No space left on device" in output
+    # The index was written before the data; it must not stay and name what is not there.
+    assert not list(chosen.rglob("*.nbi"))
+    assert python(CALL, root=copy, QUANTLAB_CACHE_DIR=str(chosen)).strip() == "8.0 hits 0 misses 1"
+    assert python(CALL, root=copy, QUANTLAB_CACHE_DIR=str(chosen)).strip() == "8.0 hits 1 misses 0"
+
+
 def test_every_plain_kernel_runs_from_the_cache_in_a_process_that_compiles_nothing(
     python: Callable[..., str],
 ) -> None:

@@ -35,7 +35,6 @@ def panel() -> Panel:
         (DAYS, "D"),
         ([date(2024, 1, 2), date(2024, 1, 3)], "D"),
         (np.array(DAYS, dtype="datetime64[D]"), "D"),
-        (np.array(["2024-01", "2024-02"], dtype="datetime64[M]"), "D"),
         (pl.Series([date(2024, 1, 2), date(2024, 1, 3)]), "D"),
         (["2024-01-02T09:30", "2024-01-02T09:31"], "us"),
         (np.array(["2024-01-02T09:30", "2024-01-02T09:31"], dtype="datetime64[ns]"), "us"),
@@ -74,6 +73,20 @@ def test_times_with_a_zone_become_utc() -> None:
         ),
         (pl.Series([datetime(2024, 1, 2)]), KindError, "`dates` has clock times without a time zone."),
         (pl.Series(["2024-01-02"]), KindError, "`dates` must be a Date or Datetime column, received String."),
+        # Closes of a month would stand on its first day.
+        (["2024-01-31", "2024-02"], KindError, "`dates` must be days or times, received 2024-02 at row 1."),
+        (["2024", "2025"], KindError, "`dates` must be days or times, received 2024 at row 0."),
+        (["2024-01-02", "today"], KindError, "`dates` must be days or times, received today at row 1."),
+        (
+            np.array(["2024-01", "2024-02"], dtype="datetime64[M]"),
+            KindError,
+            "`dates` must be days or times, received 2024-01 at row 0.",
+        ),
+        (
+            np.ma.masked_array(np.array(DAYS, dtype="datetime64[D]"), [False, True]),
+            LabelError,
+            "`dates` has a missing date at row 1.",
+        ),
         (["2024-01-02"], LabelError, "`values` has shape (2, 1), and the labels say 1 dates x 1 symbols."),
     ],
 )
@@ -89,6 +102,9 @@ def test_bad_dates_are_named(dates: object, kind: type[Exception], message: str)
         (["A", "A"], LabelError, "Symbol A stands twice in `symbols`."),
         (["A", ""], KindError, "`symbols` must be non-empty strings, received '' at position 1."),
         (["A", 7], KindError, "`symbols` must be non-empty strings, received 7 at position 1."),
+        (["A", "A\0"], LabelError, "Symbol 'A\\x00' at position 1 holds a control character."),
+        (["A\n", "B"], LabelError, "Symbol 'A\\n' at position 0 holds a control character."),
+        (["A", "\ud800"], LabelError, "Symbol '\\ud800' at position 1 holds a control character."),
         ("AB", KindError, "`symbols` must be a sequence of strings, received one string."),
         (["A"], LabelError, "`values` has shape (2, 2), and the labels say 2 dates x 1 symbols."),
     ],
@@ -125,6 +141,20 @@ def test_values_become_float64_or_stay_bool(dtype: object) -> None:
     panel = Panel(np.ones((2, 2), dtype=dtype), DAYS, ["A", "B"])
     assert panel.values.dtype == (bool if dtype is bool else np.float64)
     assert panel.values.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+def test_masked_cells_are_missing(kind: type) -> None:
+    masked = np.ma.masked_array(np.array([[1, -999], [3, 4]], dtype=kind), [[False, True], [False, False]])
+    for values in (masked, list(masked), masked.filled(-999)):
+        expected = -999.0 if type(values) is np.ndarray else NAN
+        np.testing.assert_array_equal(Panel(values, DAYS, ["A", "B"]).values, [[1.0, expected], [3.0, 4.0]])
+    flags = Panel(np.ma.masked_array([[True, True]], [[False, True]]), DAYS[:1], ["A", "B"])
+    np.testing.assert_array_equal(flags.values, [[True, False]])
+    panel = Panel([[1.0, -1.0]], DAYS[:1], ["A", "B"])
+    np.testing.assert_array_equal(panel.map(np.ma.log).values, [[0.0, NAN]])
+    with pytest.raises(KindError, match="must be numbers or booleans"):
+        Panel(np.ma.masked_array([["a"]]), DAYS[:1], ["A"])
 
 
 # Immutability ------------------------------------------------------------------------------------------------------
@@ -164,6 +194,50 @@ def test_read_only_arrays_are_not_copied() -> None:
     assert panel.values is values
     assert panel.dates is days
     assert np.shares_memory(panel.between("2024-01-03").values, values)
+
+
+def test_memory_that_can_change_below_a_read_only_array_is_copied() -> None:
+    raw, raw_days = bytearray(np.ones(2).tobytes()), bytearray(np.array(DAYS, dtype="datetime64[D]").tobytes())
+    values, days = (
+        np.frombuffer(memoryview(buffer).toreadonly(), kind)
+        for buffer, kind in ((raw, np.float64), (raw_days, "datetime64[D]"))
+    )
+    assert not values.flags.writeable
+    behind = np.ones(2)
+    panel, shared = Panel(values[:, None], days, ["A"]), Panel(pl.Series(behind).to_numpy()[:, None], DAYS, ["A"])
+    raw[:], raw_days[:], behind[:] = bytes(16), bytes(16), 0.0
+    np.testing.assert_array_equal(panel.values, [[1.0], [1.0]])
+    np.testing.assert_array_equal(shared.values, [[1.0], [1.0]])
+    assert [str(day) for day in panel.dates] == DAYS
+    # Bytes do not change: what a pickle brings is taken as it is.
+    fixed = np.frombuffer(np.ones(2).tobytes())[:, None]
+    assert Panel(fixed, DAYS, ["A"]).values is fixed
+
+
+def test_made_panels_are_read_only_down_to_their_memory() -> None:
+    days = np.arange("2024-01-01", "2024-03-05", dtype="datetime64[D]")
+    panel = Panel(np.ones((days.size, 2)), days, ["A", "B"], frequency=Frequency.daily("XNYS"))
+    made = [panel, panel.resample("month_end"), panel.resample(5), panel.between("2024-02"), panel.last()]
+    made += [panel + 1, panel.shift(1), panel.select("B"), panel.align(panel.select("A"))]
+    made += [Panel.from_frame(panel.to_frame()), Panel.from_long(panel.to_long(), "value")]
+    made += align(panel, panel.resample(2), join="outer")
+    for result in made:
+        for array in (result.values, result.dates):
+            while isinstance(array, np.ndarray):
+                assert not array.flags.writeable
+                array = array.base
+
+
+def test_dates_of_the_trusted_path_are_frozen_and_views_copied() -> None:
+    owner = np.arange("2024-01-01", "2024-01-05", dtype="datetime64[D]")
+    fresh = owner.copy()
+    panel = Panel._trusted(np.ones((4, 1)), fresh, ("A",), None)
+    assert panel.dates is fresh
+    assert not fresh.flags.writeable
+    viewed = Panel._trusted(np.ones((2, 1)), owner[:2], ("A",), None)
+    owner[0] = np.datetime64("1999-01-01")
+    assert viewed.dates[0] == np.datetime64("2024-01-01")
+    assert not viewed.dates.flags.writeable
 
 
 def test_pickle_and_copy_keep_everything(panel: Panel) -> None:

@@ -73,8 +73,11 @@ def test_declared_bars_win_over_the_frequency() -> None:
     assert bars_per_year(Frequency(12), 252) == 252.0
     assert bars_per_year(Frequency(12)) == 12.0
     for unknown in (None, Frequency(None, "XNYS")):
-        with pytest.raises(InputError, match=r"^The number of bars per year is unknown\. Hint: pass `periods=252`"):
+        with pytest.raises(InputError, match=r"^The number of bars per year is unknown\. Hint: say it with") as caught:
             bars_per_year(unknown)
+        assert caught.value.hint == (
+            'say it with the data, `ql.as_bars(close, frequency=ql.Frequency.daily("XNYS"))`, or `periods=252`.'
+        )
 
 
 # Sessions ----------------------------------------------------------------------------------------------------------

@@ -63,13 +63,24 @@ def test_score_weighting_goes_by_distance_from_the_median() -> None:
     assert weights([4, 1, 3, 2], top=2, bottom=2, weighting="score") == [[0.375, -0.375, 0.125, -0.125]]
 
 
+def test_score_weighting_rises_with_the_score_in_wide_legs() -> None:
+    ten = Panel([np.arange(10.0)], ["2024-01-31"], list("ABCDEFGHIJ"))
+    got = long_short(ten, top=0.8, weighting="score", rebalance=1).values[0]
+    assert (np.diff(got) >= 0).all()
+    # Above the median of 4.5: 0.5 to 4.5, in all 12.5.
+    np.testing.assert_allclose(got, [0, 0, 0, 0, 0, 0.04, 0.12, 0.2, 0.28, 0.36], atol=1e-15)
+
+
 def test_score_weighting_of_equal_scores_is_equal() -> None:
     assert weights([1, 1, 1, 1], top=2, weighting="score") == [[0.5, 0.5, 0.0, 0.0]]
 
 
 def test_counts_beyond_the_universe_are_cut_in_proportion() -> None:
     assert weights([3, 1, np.nan, np.nan], top=4, bottom=4) == [[0.5, -0.5, 0.0, 0.0]]
-    assert weights([3, np.nan, np.nan, np.nan], top=3, bottom=3) == [[0.0, 0.0, 0.0, 0.0]]
+    # One against ten of three names: one long, two short, and as neutral as with enough names.
+    assert weights([3, 2, 1, np.nan], top=1, bottom=10) == [[0.5, -0.25, -0.25, 0.0]]
+    # One name cannot make a book of two sides: no decision, rather than half a book or none.
+    assert weights([3, np.nan, np.nan, np.nan], top=3, bottom=3) == []
 
 
 def test_dates_without_any_score_are_left_out() -> None:
@@ -141,7 +152,7 @@ def test_properties(values: np.ndarray, top: float, bottom: float, weighting: st
     got = long_short(panel, top=top, bottom=bottom, weighting=weighting, gross=1.5, rebalance=1)
     assert np.isfinite(got.values).all()
     scored = ~np.isnan(values)
-    assert len(got) == scored.any(axis=1).sum()
+    assert len(got) == (scored.sum(axis=1) >= (2 if top and bottom else 1)).sum()
     for row, date in zip(got.values, got.dates, strict=True):
         scores = values[list(panel.dates).index(date)]
         assert (row[np.isnan(scores)] == 0).all()
@@ -151,7 +162,12 @@ def test_properties(values: np.ndarray, top: float, bottom: float, weighting: st
             assert others.size == 0 or scores[row > 0].min() >= others.min()
         for side, active in ((row[row > 0].sum(), top), (-row[row < 0].sum(), bottom)):
             full = 1.5 if 0 in (top, bottom) else 0.75
-            assert side == pytest.approx(full if active else 0.0) or side == 0.0
+            assert side == pytest.approx(full if active else 0.0)
+        for sign in (1, -1):
+            held = sign * row > 0
+            if weighting == "score":
+                # Within a side, a better score never weighs less.
+                assert (np.diff((sign * row)[held][np.argsort((sign * scores)[held])]) >= -1e-15).all()
     turned = Panel(values[:, order], panel.dates, [panel.symbols[i] for i in order])
     again = long_short(turned, top=top, bottom=bottom, weighting=weighting, gross=1.5, rebalance=1)
     # Sums run over other column orders: equal to rounding.

@@ -183,8 +183,8 @@ def test_cards_say_how_their_intervals_were_made(result):
     told = report.content(result, seed=1)
     for card in told["cards"]:
         assert bool(card["how"]) == (card["low"] is not None)
-    assert told["cards"][1]["how"] == "95\u202f% interval, Lo-Mertens"
-    assert told["cards"][3]["how"] == "95\u202f% interval, stationary percentile"
+    assert told["cards"][1]["how"] == "95\u202f%, Lo-Mertens"
+    assert told["cards"][3]["how"] == "95\u202f%, stationary percentile"
 
 
 def test_card_and_resampling_say_one_interval(told, walk, draws):
@@ -192,8 +192,8 @@ def test_card_and_resampling_say_one_interval(told, walk, draws):
     assert (card["label"], card["value"]) == ("Sharpe, out of sample", draws[0].value)
     assert (card["low"], card["high"]) == (draws[0].low, draws[0].high)
     assert card["low"] != metrics.sharpe(walk.returns).low
-    assert card["how"] == f"95\u202f% interval, {draws[0].method}"
-    assert told["cards"][1]["how"] == "95\u202f% interval, Lo-Mertens", "of other returns"
+    assert card["how"] == f"95\u202f%, {draws[0].method}"
+    assert told["cards"][1]["how"] == "95\u202f%, Lo-Mertens", "of other returns"
 
 
 def test_a_card_takes_no_interval_of_another_number(result, walk, draws):
@@ -210,7 +210,7 @@ def test_a_card_takes_no_interval_of_another_number(result, walk, draws):
     wide = validation.bootstrap(walk.returns, metrics.sharpe, reps=500, level=0.8, seed=7)
     card = report.content(result, [walk, *others, wide], seed=1)["cards"][-1]
     assert (card["low"], card["high"]) == (wide.low, wide.high)
-    assert card["how"].startswith("80\u202f% interval")
+    assert card["how"].startswith("80\u202f%, ")
 
 
 def test_gains_of_trades_name_the_costs_in_them(told, result):

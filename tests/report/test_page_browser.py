@@ -105,8 +105,7 @@ def test_a_table_that_goes_on_shows_a_shadow_at_that_edge(full, scheme):
         """Whether the left and the right edge look other than without the shadow."""
         place = box.bounding_box()
         clips = [
-            {"x": x, "y": place["y"], "width": 8, "height": 400}
-            for x in (place["x"], place["x"] + place["width"] - 8)
+            {"x": x, "y": place["y"], "width": 8, "height": 400} for x in (place["x"], place["x"] + place["width"] - 8)
         ]
         pictures = [page.screenshot(clip=clip) for clip in clips]
         box.evaluate("(box) => { box.style.background = 'none'; }")

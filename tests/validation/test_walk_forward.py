@@ -61,10 +61,10 @@ def plain_walk_forward(strategy, bars, grid, *, train, test, purge, **policy):
     rows, winners, scores, start, last = {}, [], [], train + purge, None
     while start < bars.shape[0]:
         window = bars.dates[start - purge - train : start - purge]
-        values = []
-        for panel in returns:
-            series = panel.between(window[0], window[-1])
-            values.append(m.sharpe(series).value if len(series) else math.nan)
+        # All variants on the bars that every variant has; each has more than half of the window here.
+        begin = max(panel.between(window[0], window[-1]).dates[0] for panel in returns)
+        assert 2 * (window >= begin).sum() >= train
+        values = [m.sharpe(panel.between(begin, window[-1])).value for panel in returns]
         best = int(np.nanargmax(values))
         chosen = {where[date]: row for date, row in zip(weights[best].dates, weights[best].values, strict=True)}
         stop = min(start + test, bars.shape[0])
@@ -138,7 +138,8 @@ def test_anchored():
 
 def test_scores_are_in_sample_alone():
     out = walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE)
-    assert out.scores.columns == ["fold", "lag", "every", "in_sample"]
+    assert out.scores.columns == ["fold", "lag", "every", "in_sample", "bars", "reason"]
+    assert out.scores["reason"].null_count() == 30
     assert out.scores.height == 30
     best = out.scores.group_by("fold", maintain_order=True).agg(pl.col("in_sample").max())
     assert best["in_sample"].to_list() == out.folds["in_sample"].to_list()
@@ -162,11 +163,12 @@ def test_a_planted_switch_changes_the_parameters():
 
 
 def test_warm_up_comes_from_before_the_fold():
-    # A 60-bar lag in 20-bar test windows: the book is invested on every test bar all the same.
+    # A 60-bar lag in 20-bar test windows: the book is invested on every test bar all the same. The first training
+    # window holds 69 returns, more than half of its bars.
     bars = make_bars(np.exp(np.arange(200) * 0.001 + 0.01 * np.sin(np.arange(200))))
-    out = walk_forward(momentum, bars, {"lag": [60], "every": [5]}, train=80, test=20, **FREE)
-    # Bought at the close of the first test bar, bar 80.
-    assert (out.result.exposure.select("gross").values[80:] > 0.9).all()
+    out = walk_forward(momentum, bars, {"lag": [60], "every": [5]}, train=130, test=20, **FREE)
+    # Bought at the close of the first test bar, bar 130.
+    assert (out.result.exposure.select("gross").values[130:] > 0.9).all()
     assert (out.returns.values[1:] != 0).all()
 
 
@@ -225,6 +227,65 @@ def test_the_first_of_equals_wins():
     assert set(out.folds["pick"]) == {"B"}
 
 
+class TestCommonBars:
+    """The variants of a fold are scored on the same bars, so that luck on a handful of returns does not win."""
+
+    def test_a_lookback_close_to_train_cannot_win_by_luck(self):
+        # Pure noise. Scored on the 4 returns that it has, the longest lookback would win about half of the first folds.
+        wins = 0
+        lucky = 0
+        for seed in range(30):
+            bars = make_bars(100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, (160, 4)), axis=0)))
+            grid = {"lag": [5, 20, 95], "every": [1]}
+            out = walk_forward(momentum, bars, grid, train=100, test=30, **FREE)
+            wins += out.folds["lag"][0] == 95
+            first = out.scores.filter(pl.col("fold") == 1)
+            assert first["in_sample"].is_null().to_list() == [False, False, True]
+            assert first["bars"].to_list() == [79, 79, 0]
+            reason = "returns on 4 of 100 training bars, fewer than half"
+            assert first["reason"].to_list() == [None, None, reason]
+            few = simulate(momentum(bars, lag=95, every=1), bars, **FREE).returns.between(None, bars.dates[99])
+            assert len(few) == 4
+            lucky += m.sharpe(few).value > first["in_sample"].max()
+            # The second training window, bars 30 to 129, holds 34 of its returns; still fewer than half.
+            assert out.scores.filter(pl.col("fold") == 2)["bars"].to_list() == [100, 100, 0]
+        assert wins == 0
+        assert lucky >= 10
+
+    def test_scores_are_of_the_same_bars(self):
+        bars = random_bars(3)
+        out = walk_forward(momentum, bars, {"lag": [5, 50], "every": [1]}, train=100, test=40, **FREE)
+        # The lag of 50 decides first at bar 50 and has returns from bar 51 on: 49 of 100 bars; then all from bar 40 on.
+        assert out.scores["bars"].to_list()[:6] == [94, 0, 89, 89, 100, 100]
+        returns = simulate(momentum(bars, lag=5, every=1), bars, **FREE).returns
+        assert out.scores["in_sample"][2] == m.sharpe(returns.between(bars.dates[51], bars.dates[139])).value
+
+    @pytest.mark.parametrize(("lag", "fits"), [(49, True), (50, False)])
+    def test_half_is_enough(self, lag, fits):
+        out = walk_forward(momentum, random_bars(), {"lag": [5, lag], "every": [1]}, train=100, test=40, **FREE)
+        assert out.scores["bars"].to_list()[:2] == ([50, 50] if fits else [94, 0])
+
+    def test_no_variant_with_half_names_the_fold(self):
+        with pytest.raises(
+            DataError,
+            match=r"Fold 1 \(training 2020-01-01 to 2020-04-09\): no variant has returns on half of the training window, "
+            r"and at most on 39 of its 100 bars\. Hint: lengthen `train` or shorten the lookback",
+        ):
+            walk_forward(momentum, random_bars(), {"lag": [60, 80], "every": [1]}, **WINDOWS, **FREE)
+
+    def test_a_ruined_variant_does_not_shorten_the_bars(self):
+        # Short five times from bar 5 on, ruined on bar 15, with returns on 14 of 20 bars by its dates; the others have returns from bar 1 on.
+        close = np.r_[np.full(15, 100.0), np.full(45, 300.0)] * np.exp(0.001 * np.sin(np.arange(60)))
+
+        def short(bars, *, size):
+            first = 5 if size > 1 else 0
+            return Panel(np.full((60 - first, 1), -size), bars.dates[first:], bars.symbols)
+
+        out = walk_forward(short, make_bars(close), {"size": [5.0, 0.1]}, train=20, test=10, **FREE)
+        assert out.scores["bars"].to_list()[:2] == [0, 19]
+        assert out.scores["reason"].to_list()[:2] == ["ruined before the end of the training window", None]
+
+
 class TestObjective:
     def test_any_function_higher_is_better(self):
         bars = random_bars(2)
@@ -256,15 +317,24 @@ class TestObjective:
         out = walk_forward(maybe, bars, {"size": [0.0, 1.0]}, train=20, test=10, **FREE)
         assert set(out.folds["size"]) == {1.0}
         assert (out.folds["in_sample"] < 0).all()
-        assert out.scores.filter(pl.col("size") == 0)["in_sample"].null_count() == out.folds.height
+        flat = out.scores.filter(pl.col("size") == 0)
+        assert flat["in_sample"].null_count() == out.folds.height
+        assert set(flat["reason"]) == {"sharpe is undefined"}
 
     def test_no_winner_names_the_fold(self):
-        bars = random_bars()
-        late = lambda bars, lag: momentum(bars, lag=lag).between(bars.dates[150])  # noqa: E731
+        def nothing(bars, *, lag):
+            return Panel(np.zeros(bars.shape), bars.dates, bars.symbols)
+
         with pytest.raises(
             DataError, match=r"Fold 1 \(training 2020-01-01 to 2020-04-09\) has no winner: sharpe .* 2 variants"
         ):
-            walk_forward(late, bars, {"lag": [5, 10]}, **WINDOWS, **FREE)
+            walk_forward(nothing, random_bars(), {"lag": [5, 10]}, **WINDOWS, **FREE)
+
+    def test_a_name_is_no_function(self):
+        with pytest.raises(KindError, match=r"`objective` must be a function, .*'sharpe'.*`ql\.metrics\.sharpe`"):
+            walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, objective="sharpe")
+        with pytest.raises(KindError, match=r"`objective` must be a function, received int"):
+            walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, objective=3)
 
     def test_a_ruined_variant_cannot_win(self):
         # Short five times a symbol that doubles: gone on bar 30. Until then, on a falling price, it led.
@@ -360,6 +430,21 @@ class TestRefusals:
     def test_a_parameter_named_like_a_column(self):
         with pytest.raises(InputError, match="fold has the name of a column"):
             self.run(lambda bars, fold: None, grid={"fold": [5]})
+
+    @pytest.mark.parametrize("name", ["bars", "reason", "in_sample"])
+    def test_a_parameter_named_like_a_column_of_scores(self, name):
+        with pytest.raises(InputError, match=f"{name} has the name of a column"):
+            self.run(lambda panel, **rest: None, grid={name: [5]})
+
+    @pytest.mark.parametrize("values", [[math.nan, math.nan], [1.0, np.float32("nan"), math.nan]])
+    def test_nan_twice(self, values):
+        with pytest.raises(InputError, match="holds nan twice for lag"):
+            self.run(momentum, grid={"lag": values})
+
+    @pytest.mark.parametrize("value", [np.arange(3), random_bars(0, 10).close, pl.Series([1, 2])])
+    def test_values_that_are_arrays(self, value):
+        with pytest.raises(KindError, match=f"must hold plain values for lag, received {type(value).__name__}"):
+            self.run(momentum, grid={"lag": [1, value]})
 
     def test_no_panel(self):
         with pytest.raises(KindError, match=r"<lambda>\(lag=5\) must return a Panel .*, returned ndarray"):
