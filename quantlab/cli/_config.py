@@ -147,9 +147,7 @@ class BootstrapTable(Table):
         default=["sharpe"], min_length=1, description='a list of metrics such as ["sharpe", "cagr"]'
     )
     # Every draw is kept, at 8 bytes: more than ten million would fill the memory, and no interval needs them.
-    reps: int = Field(
-        default=10_000, ge=40, le=10_000_000, description="a whole number of resamples, 40 to 10,000,000"
-    )
+    reps: int = Field(default=10_000, ge=40, le=10_000_000, description="a whole number of resamples, 40 to 10,000,000")
     seed: int = Field(default=0, ge=0, lt=2**63, description="a whole number, 0 or more")
 
 

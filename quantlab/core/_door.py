@@ -149,9 +149,10 @@ def matrix(values: Any) -> np.ndarray:
 
 def _unmasked(values: np.ma.MaskedArray) -> np.ndarray:
     """What is masked is missing; below the mask stands a filler such as -999."""
-    if values.dtype == bool:
-        return values.filled(False)
-    return values.astype(np.float64).filled(np.nan) if values.dtype.kind in "iuf" else values.data
+    plain, mask = np.asarray(values.data), np.ma.getmaskarray(values)
+    if plain.dtype == bool:
+        return plain & ~mask
+    return np.where(mask, np.nan, plain.astype(np.float64)) if plain.dtype.kind in "iuf" else plain
 
 
 def reindex(panel: Panel, dates: np.ndarray, symbols: tuple[str, ...]) -> Panel:

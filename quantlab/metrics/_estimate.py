@@ -22,6 +22,8 @@ import numpy as np
 from quantlab.core import InputError
 
 _NUMBERS = ("value", "se", "low", "high", "level")
+# Below it two decimals hide a number.
+_FINE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -113,10 +115,12 @@ class Estimate:
     def __repr__(self) -> str:
         if self.reason:
             return f"{self.name} undefined: {self.reason} (n={self.n})"
-        number = show(self.value, self.unit)
+        # A value of 0.0003 has bounds of its size: two decimals would show none of the three.
+        fine = 0 < abs(self.value) < _FINE
+        number = show(self.value, self.unit, fine=fine)
         if self.method == "none":
             return f"{self.name} {number} (no interval, n={self.n})"
-        low, high = (show(bound, self.unit) for bound in (self.low, self.high))
+        low, high = (show(bound, self.unit, fine=fine) for bound in (self.low, self.high))
         return f"{self.name} {number} [{low}, {high}] ({100 * self.level:g} %, {self.method}, n={self.n})"
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,13 +147,18 @@ def normal_quantile(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def show(value: float, unit: str) -> str:
-    """Return a number as people write it: fractions in percent, bars whole, the rest with two decimals."""
+def show(value: float, unit: str, *, fine: bool = False) -> str:
+    """Return a number as people write it: fractions in percent, bars whole, the rest with two decimals.
+
+    With ``fine`` the rest has three significant digits instead.
+    """
     if math.isnan(value):
         return "nan"
     sign, number = (" %", 100 * value) if unit.startswith("fraction") else ("", value)
     if abs(number) >= 1e7:
         return f"{number:.3g}{sign}"
+    if fine and not sign and unit != "bars":
+        return f"{number:.3g}"
     return f"{number:,.0f}{sign}" if unit == "bars" else f"{number:,.2f}{sign}"
 
 

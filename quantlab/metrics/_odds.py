@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from quantlab.core._arguments import real
 from quantlab.core.periods import bars_per_year
 from quantlab.metrics._estimate import Estimate, normal_quantile
 from quantlab.metrics._sample import RESIDUE, Draft, Returns, metric, ruined, sample, settle
@@ -62,7 +63,7 @@ def sortino(returns: Returns, *, periods: float | None = None, level: float = 0.
     Raises
     ------
     InputError
-        When bars per year are unknown.
+        When bars per year are unknown, or ``target`` is not finite.
 
     References
     ----------
@@ -74,6 +75,7 @@ def sortino(returns: Returns, *, periods: float | None = None, level: float = 0.
     >>> sortino(np.array([0.17, 0.15, 0.23, -0.05, 0.12, 0.09, 0.13, -0.04]), periods=1)
     sortino 4.42 (no interval, n=8)
     """
+    target = real(target, name="target")
     x = sample(returns)
     scale = bars_per_year(x.frequency, periods)
     draft = Draft(

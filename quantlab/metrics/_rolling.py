@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from quantlab.core import Panel, PanelLike, as_panel
+from quantlab.core._arguments import real
 from quantlab.core.periods import bars_per_year
 from quantlab.core.ts import rolling_mean, rolling_min, rolling_std
 from quantlab.metrics._sample import RESIDUE
@@ -32,7 +33,7 @@ def rolling_sharpe(returns: PanelLike, window: int, *, periods: float | None = N
     Raises
     ------
     InputError
-        When bars per year are unknown.
+        When bars per year are unknown, or ``risk_free`` is not finite.
 
     Examples
     --------
@@ -40,6 +41,7 @@ def rolling_sharpe(returns: PanelLike, window: int, *, periods: float | None = N
     >>> rolling_sharpe(Panel([[0.01], [0.03], [-0.01]], days, ["A"]), 2, periods=2).values[:, 0].round(3)
     array([nan, 2. , 0.5])
     """
+    risk_free = real(risk_free, name="risk_free")
     panel = as_panel(returns, name="returns")
     scale = bars_per_year(panel.frequency, periods)
     mean, spread = _moments(panel, window)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from quantlab.core import InputError
+from quantlab.core._arguments import real
 from quantlab.core.periods import bars_per_year
 from quantlab.metrics._estimate import Estimate
 from quantlab.metrics._moments import FLAT, deviations, shape
@@ -103,7 +104,7 @@ def sharpe(
     Raises
     ------
     InputError
-        When bars per year are unknown, or ``interval`` is.
+        When bars per year are unknown, ``interval`` is, or ``risk_free`` is not finite.
 
     References
     ----------
@@ -116,6 +117,7 @@ def sharpe(
     """
     if interval not in _METHODS:
         raise InputError(f'`interval` must be "Lo-Mertens" or "Lo", received {interval!r}.')
+    risk_free = real(risk_free, name="risk_free")
     x = sample(returns)
     scale = bars_per_year(x.frequency, periods)
     draft = Draft(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from quantlab.core import InputError, KindError
+from quantlab.core import InputError, KindError, Panel
 from quantlab.core._arguments import integer
 from quantlab.core.periods import bars_per_year
 from quantlab.core.rng import resolve_seed
@@ -25,6 +25,7 @@ from quantlab.metrics._estimate import normal_quantile
 from quantlab.metrics._sample import RESIDUE, Returns, sample
 from quantlab.validation import _resample_kernels as kernels
 from quantlab.validation._block_length import optimal_block_length
+from quantlab.validation._grid import demand_function, name_of
 
 METHODS = ("stationary", "circular", "iid")
 INTERVALS = ("percentile", "basic")
@@ -124,6 +125,8 @@ def bootstrap(
     ------
     InputError
         For an unknown method or interval, too few ``reps``, or a ``block`` out of range.
+    KindError
+        When ``statistic`` is no function, or a result is passed instead of its returns.
 
     Notes
     -----
@@ -142,6 +145,11 @@ def bootstrap(
     >>> bootstrap(returns, sharpe, reps=1000, seed=7, periods=252)
     sharpe 1.11 [-0.23, 2.38] (95 %, stationary percentile, n=500)
     """
+    if isinstance(getattr(returns, "returns", None), Panel):
+        raise KindError(
+            f"`returns` must be a Panel or an array of returns, received {type(returns).__name__}.",
+            hint="pass its returns: `result.returns`.",
+        )
     reps = _checked(method, interval, level, reps)
     x = sample(returns)
     point, measure = _measures(returns, x.values, statistic, periods, level)
@@ -183,8 +191,7 @@ def _measures(
     options: dict[str, Any] = {}
     if isinstance(statistic, functools.partial) and not statistic.args and hasattr(statistic.func, "points"):
         function, options = statistic.func, dict(statistic.keywords)
-    if not callable(function):
-        raise KindError(f"`statistic` must be a function, received {type(function).__name__}.")
+    demand_function(function, "statistic")
     if not hasattr(function, "points"):
         return _plain_point(function, values, level), _Measure(functools.partial(_each, function), True, False)
     declared = options.pop("periods", periods)
@@ -196,7 +203,7 @@ def _measures(
 
 
 def _plain_point(function: Callable[..., Any], values: np.ndarray, level: float) -> Estimate:
-    name = getattr(function, "__name__", "statistic")
+    name = name_of(function, unknown="statistic")
     name = "statistic" if name == "<lambda>" else name
     if values.size == 0:
         return Estimate(name, math.nan, level=level, reason="there are no observations")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from quantlab import metrics
-from quantlab.core import InputError, KindError
+from quantlab.core import InputError, KindError, QuantlabError
 
 
 def variants(grid: Mapping[str, Sequence[Any]], strategy: Callable[..., Any]) -> list[dict[str, Any]]:
@@ -59,10 +59,10 @@ def call(strategy: Callable[..., Any], params: Mapping[str, Any]) -> str:
     return f"{name_of(strategy)}({', '.join(f'{name}={value!r}' for name, value in params.items())})"
 
 
-def name_of(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any], *, unknown: str = "function") -> str:
     """Return the name of a function, through ``functools.partial``."""
     plain = function if hasattr(function, "__name__") else getattr(function, "func", None)
-    return str(getattr(plain, "__name__", "function"))
+    return str(getattr(plain, "__name__", unknown))
 
 
 def demand_function(value: Any, name: str) -> None:
@@ -82,7 +82,7 @@ def _demand_plain(value: Any, name: str) -> None:
     try:
         bool(value == value)
         plain = not isinstance(value, np.ndarray)
-    except Exception:
+    except (TypeError, ValueError, QuantlabError):
         plain = False
     if not plain:
         raise KindError(

@@ -165,7 +165,13 @@ def test_the_least_is_enough():
         (
             "reps = 200",
             "reps = 10",
-            "`bootstrap.reps` must be a whole number of resamples, 40 or more, received 10.",
+            "`bootstrap.reps` must be a whole number of resamples, 40 to 10,000,000, received 10.",
+            None,
+        ),
+        (
+            "reps = 200",
+            "reps = 1_000_000_000_000",
+            "`bootstrap.reps` must be a whole number of resamples, 40 to 10,000,000, received 1000000000000.",
             None,
         ),
         ('"cagr"', '"cager"', "`bootstrap.metrics`: there is no metric 'cager'.", "did you mean `cagr`?"),

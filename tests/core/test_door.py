@@ -146,9 +146,9 @@ def test_numbered_symbols_are_refused(kind: pl.DataType) -> None:
         pl.col("symbol").cast(kind)
     )
     for read in (as_panel, lambda given: Panel.from_long(given, "close")):
-        for given in (frame, frame.lazy()):
+        for table in (frame, frame.lazy()):
             with pytest.raises(KindError) as caught:
-                read(given)
+                read(table)
             assert (
                 caught.value.message == f"Column symbol of a long frame must be text, received {frame['symbol'].dtype}."
             )

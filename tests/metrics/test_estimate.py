@@ -20,6 +20,17 @@ def test_looks():
     assert repr(Estimate("x", math.nan, reason="none given", n=0)) == "x undefined: none given (n=0)"
 
 
+def test_small_numbers_keep_three_digits():
+    small = Estimate("mean", -0.000345678, low=-0.0123456, high=1.2e-5, n=9, method="x")
+    assert repr(small) == "mean -0.000346 [-0.0123, 1.2e-05] (95 %, x, n=9)"
+    assert repr(Estimate("mean", 0.00999, n=9)) == "mean 0.00999 (no interval, n=9)"
+    # A number of a usual size keeps two decimals, in its bounds as well; so does zero.
+    assert repr(Estimate("x", 0.5, low=0.001, high=1.0, n=9, method="x")) == "x 0.50 [0.00, 1.00] (95 %, x, n=9)"
+    assert repr(Estimate("x", 0.0, n=9)) == "x 0.00 (no interval, n=9)"
+    assert repr(Estimate("x", 0.00123, unit="fraction", n=9)) == "x 0.12 % (no interval, n=9)"
+    assert repr(Estimate("x", 0.001, unit="bars", n=9)) == "x 0 (no interval, n=9)"
+
+
 def test_one_bound_may_be_unknown():
     assert "[nan, 1.00]" in repr(Estimate("x", 0.5, high=1.0, method="one-sided"))
 

@@ -150,3 +150,16 @@ class TestRefusals:
     def test_sharpe_error_needs_two(self):
         with pytest.raises(InputError, match="at least 2"):
             m.sharpe_error(0.1, 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_rate_that_is_not_finite_is_refused(value):
+    # It would otherwise be told as returns that do not vary, or as no return below the target.
+    returns = np.array([0.01, -0.02, 0.015, 0.0])
+    panel = Panel(returns[:, None], np.datetime64("2024-01-01") + np.arange(4), ["A"])
+    with pytest.raises(InputError, match="`risk_free` must be a finite number"):
+        m.sharpe(returns, periods=252, risk_free=value)
+    with pytest.raises(InputError, match="`risk_free` must be a finite number"):
+        m.rolling_sharpe(panel, 2, periods=252, risk_free=value)
+    with pytest.raises(InputError, match="`target` must be a finite number"):
+        m.sortino(returns, periods=252, target=value)

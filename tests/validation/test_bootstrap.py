@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from quantlab import metrics as m
-from quantlab.core import Frequency, InputError, KindError, Panel
+from quantlab.backtest import simulate
+from quantlab.core import Frequency, InputError, KindError, Panel, as_bars
 from quantlab.metrics._tables import STANDARD
 from quantlab.validation import _bootstrap as room
 from quantlab.validation import bootstrap, optimal_block_length
@@ -119,6 +120,15 @@ class TestStatistics:
         assert estimate.value == np.median(RETURNS)
         assert (estimate.name, estimate.n, estimate.details["failed"]) == ("median", 400, 0)
         assert bootstrap(RETURNS, lambda x: x.mean(), reps=100, seed=1).name == "statistic"
+        assert bootstrap(RETURNS, functools.partial(np.quantile, q=0.1), reps=100, seed=1).name == "quantile"
+
+    def test_a_small_one_shows_its_digits(self):
+        def worst_mean(x):
+            return x.mean() - 0.001
+
+        estimate = bootstrap(RETURNS, worst_mean, reps=100, seed=1)
+        assert repr(estimate).startswith(f"worst_mean {estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}] (")
+        assert 0 < abs(estimate.value) < 0.005
 
     def test_function_and_metric_see_the_same_replicates(self):
         fast = bootstrap(RETURNS, m.sharpe, reps=60, seed=1, periods=252)
@@ -232,7 +242,21 @@ class TestRefusals:
 
     def test_statistic(self):
         with pytest.raises(KindError, match="`statistic` must be a function"):
-            bootstrap(RETURNS, "sharpe")
+            bootstrap(RETURNS, 3)
+
+    @pytest.mark.parametrize(
+        ("text", "name"), [("sharpe", "sharpe"), ("Max Drawdown", "max_drawdown"), ("zzz", "sharpe")]
+    )
+    def test_a_name_is_no_statistic(self, text, name):
+        with pytest.raises(KindError, match=f"`statistic` must be a function, .*'{text}'.*`ql.metrics.{name}`"):
+            bootstrap(RETURNS, text)
+
+    def test_a_result_is_not_its_returns(self):
+        days = np.datetime64("2024-01-01") + np.arange(30)
+        bars = as_bars(Panel(100 + np.arange(30.0)[:, None], days, ["A"], frequency=Frequency(252)))
+        result = simulate(Panel([[1.0]], days[:1], ["A"]), bars, fill="next_close")
+        with pytest.raises(KindError, match=r"received Result\. Hint: pass its returns: `result\.returns`"):
+            bootstrap(result, m.sharpe)
 
     def test_periods_unknown(self):
         with pytest.raises(InputError, match="bars per year"):
