@@ -158,7 +158,9 @@ def _function_cache(plain: bool) -> Any:
             self._lineno = py_func.__code__.co_firstlineno
             source = inspect.getfile(py_func)
             self._locator = Locator.from_function(py_func, source)
-            self._filename_base = self.get_filename_base(f"{Path(source).stem}.{py_func.__qualname__}", "")
+            base = self.get_filename_base(f"{Path(source).stem}.{py_func.__qualname__}", "")
+            # The stamp is in the name as well: a cut power line can then not pair a new index with older code.
+            self._filename_base = f"{base}-{self._locator.get_source_stamp()[:12]}"
 
     class FunctionCache(caching.Cache):
         _impl_class = Implementation
