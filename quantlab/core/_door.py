@@ -360,17 +360,20 @@ def _moment(value: Any, name: str, dtype: np.dtype) -> np.datetime64:
     if isinstance(value, datetime) and value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
     try:
+        if isinstance(value, str) and value.strip().lower() in ("", "nat"):
+            raise ValueError
         moment = np.datetime64(value)
         if np.isnat(moment):
             raise ValueError
     except (ValueError, TypeError) as error:
         raise InputError(f"`{name}` must be a date such as '2015-01-31', received {value!r}.") from error
-    if np.datetime_data(moment)[0] not in ("Y", "M", "D"):
+    unit = np.datetime_data(moment)[0]
+    if unit not in ("Y", "M", "D"):
         return moment
     if name == "start":
         return moment.astype(dtype)
     # A year, month or day given as the end means all of it.
-    after = (moment + 1).astype(_labels.DAY)
+    after = (moment + np.timedelta64(1, unit)).astype(_labels.DAY)
     if dtype == _labels.DAY:
         return after - np.timedelta64(1, "D")
     return after.astype(_labels.MICROSECOND) - np.timedelta64(1, "us")

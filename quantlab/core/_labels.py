@@ -38,7 +38,7 @@ def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
     if not isinstance(dates, (np.ndarray, list, tuple)) and isinstance(dates, pl.Series):
         dates = dates_of(dates, what=what)
     if isinstance(dates, np.ma.MaskedArray) and dates.dtype.kind == "M":
-        dates = dates.filled(np.datetime64("NaT"))
+        dates = dates.filled(np.array("NaT", dtype=dates.dtype))
     array = np.asarray(dates)
     if array.ndim != 1:
         raise LabelError(f"{what} must have one dimension, received {array.ndim}.")
@@ -134,6 +134,7 @@ def _parsed(array: np.ndarray, what: str) -> np.ndarray:
         if array.dtype.kind not in "OUT":
             raise TypeError
         moments = [_in_utc(moment, what) if isinstance(moment, datetime) else moment for moment in array.tolist()]
+        moments = [np.datetime64("NaT", "D") if moment in ("NaT", "") else moment for moment in moments]
         parsed = np.asarray(moments, dtype="datetime64")
     except (ValueError, TypeError) as error:
         if isinstance(error, KindError):

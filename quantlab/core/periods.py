@@ -104,7 +104,7 @@ def sessions(calendar: str, start: np.datetime64, end: np.datetime64) -> np.ndar
     """
     first, last = start.astype("datetime64[D]"), end.astype("datetime64[D]")
     if calendar == "24/7":
-        return np.arange(first, last + 1)
+        return np.arange(first, last + np.timedelta64(1, "D"))
     days, _ = _covering(calendar, first, last)
     return days[(days >= first) & (days <= last)]
 
@@ -176,7 +176,7 @@ def _scheduled(calendar: str, first: np.datetime64, last: np.datetime64) -> np.n
     """
     low, high = first - np.timedelta64(40, "D"), last + np.timedelta64(40, "D")
     if calendar == "24/7":
-        return np.arange(low, high + 1)
+        return np.arange(low, high + np.timedelta64(1, "D"))
     _, days = _covering(calendar, first, last)
     return days[(days >= low) & (days <= high)]
 

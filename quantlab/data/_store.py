@@ -343,7 +343,7 @@ def _span(facts: Manifest, start: Any, end: Any) -> tuple[Any, Any] | None:
     """The first and last day to read, or None for all of them."""
     if start is None and end is None:
         return None
-    days = np.arange(np.datetime64(facts.first, "D"), np.datetime64(facts.last, "D") + 1)
+    days = np.arange(np.datetime64(facts.first, "D"), np.datetime64(facts.last, "D") + np.timedelta64(1, "D"))
     inside = days[row_slice(days, start, end)]
     if inside.size == 0:
         raise _no_dates(facts, start, end)
