@@ -356,6 +356,13 @@ def _no_date(frame: pl.DataFrame, key: str) -> np.ndarray:
     raise LabelError(f"Column {key} has a null at row {int(frame[key].is_null().arg_max() or 0)}.")
 
 
+_ONE: dict[str, np.timedelta64] = {
+    "Y": np.timedelta64(1, "Y"),
+    "M": np.timedelta64(1, "M"),
+    "D": np.timedelta64(1, "D"),
+}
+
+
 def _moment(value: Any, name: str, dtype: np.dtype) -> np.datetime64:
     if isinstance(value, datetime) and value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
@@ -373,7 +380,7 @@ def _moment(value: Any, name: str, dtype: np.dtype) -> np.datetime64:
     if name == "start":
         return moment.astype(dtype)
     # A year, month or day given as the end means all of it.
-    after = (moment + np.timedelta64(1, unit)).astype(_labels.DAY)
+    after = (moment + _ONE[unit]).astype(_labels.DAY)
     if dtype == _labels.DAY:
         return after - np.timedelta64(1, "D")
     return after.astype(_labels.MICROSECOND) - np.timedelta64(1, "us")

@@ -38,7 +38,7 @@ def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
     if not isinstance(dates, (np.ndarray, list, tuple)) and isinstance(dates, pl.Series):
         dates = dates_of(dates, what=what)
     if isinstance(dates, np.ma.MaskedArray) and dates.dtype.kind == "M":
-        dates = dates.filled(np.array("NaT", dtype=dates.dtype))
+        dates = dates.filled(np.datetime64("NaT", "D"))
     array = np.asarray(dates)
     if array.ndim != 1:
         raise LabelError(f"{what} must have one dimension, received {array.ndim}.")
