@@ -124,7 +124,7 @@ def hourly():
 @pytest.fixture(scope="session")
 def chromium():
     """One browser for all tests; where there is none they are skipped, but not in CI."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is required in CI: install Debian's package chromium.")
