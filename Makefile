@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 run: $(READY) ## the demo: sample data, momentum backtest, walk-forward, bootstrap, build/momentum.html
-	@test -f data/sample/manifest.json || $(BIN)/quantlab data sample
+	@test -d data/sample/versions || $(BIN)/quantlab data sample
 	$(BIN)/quantlab backtest notebooks/momentum.toml
 
 test: $(READY) ## the tests, with line coverage measured

@@ -13,8 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import _adjust_rows
 import _data_rows
 import _engine_rows
+import _quality_rows
 import _start_rows
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +27,9 @@ BENCHES = {
     "first backtest": _start_rows.first_backtest,
     "compilation": _start_rows.compilation,
     "demo backtest": _engine_rows.demo_backtest,
-    "data": _data_rows.rows,
+    "data: store": _data_rows.rows,
+    "data: adjustment": _adjust_rows.rows,
+    "data: quality": _quality_rows.rows,
 }
 
 

@@ -1,20 +1,22 @@
 """Nothing is hidden: what a run skipped, replaced or could not fill, as rows of one table.
 
-=============== ======== ==============================================================================
-rule            severity meaning
-=============== ======== ==============================================================================
-adjusted_shares info     per-share commission or whole lots on adjusted prices: not the shares of the day
-empty_decision  info     weight rows that are NaN throughout: no decision was taken
-no_next_bar     info     orders decided on the last bar, which nothing can fill
-below_one_lot   warning  weights that are worth less than one lot and are not held
-unlisted        warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)
-skipped         warning  no close on the decision bar: no order was sized, the position stayed
-missing_price   warning  an order that met no price on the bar of its fill and was dropped
-unaffordable    warning  a decision whose costs exceed the equity at every size: no order was sent
-stale_mark      warning  bars on which a held position was valued at an older close
-debit           info     bars with cash below zero: a loan that this version charges no interest for
-ruin            error    equity at zero or less: closed at the mark, nothing was traded any more
-=============== ======== ==============================================================================
+=================== ======== ==========================================================================
+rule                severity meaning
+=================== ======== ==========================================================================
+unpaid_dividends    warning  dividends that are not in the prices and that this engine does not book
+unbooked_delistings warning  delisting returns that this engine does not book
+adjusted_shares     info     per-share commission or whole lots on adjusted prices: not the shares of the day
+empty_decision      info     weight rows that are NaN throughout: no decision was taken
+no_next_bar         info     orders decided on the last bar, which nothing can fill
+below_one_lot       warning  weights that are worth less than one lot and are not held
+unlisted            warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)
+skipped             warning  no close on the decision bar: no order was sized, the position stayed
+missing_price       warning  an order that met no price on the bar of its fill and was dropped
+unaffordable        warning  a decision whose costs exceed the equity at every size: no order was sent
+stale_mark          warning  bars on which a held position was valued at an older close
+debit               info     bars with cash below zero: a loan that this version charges no interest for
+ruin                error    equity at zero or less: closed at the mark, nothing was traded any more
+=================== ======== ==========================================================================
 """
 
 from __future__ import annotations

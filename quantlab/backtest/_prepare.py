@@ -53,7 +53,7 @@ def prepare(weights: PanelLike, bars: Bars, costs: Costs, account: Account, fill
     prices = bars.demand("open" if fill == "next_open" else "close")
     target = _decisions(as_panel(weights, name="weights"), bars)
     empty = np.isnan(target.values).all(axis=1)
-    findings = _adjusted_shares(bars, costs, account)
+    findings = [*_unbooked_actions(bars), *_adjusted_shares(bars, costs, account)]
     if empty.any():
         first = show(target.dates[empty][0])
         detail = "rows without any weight take no decision: the book drifts on"
@@ -97,6 +97,31 @@ def _check_kinds(bars: Any, costs: Any, account: Any) -> None:
             f"`account` must be an Account, received {type(account).__name__}.",
             hint="write `ql.Account(cash=1_000_000)`.",
         )
+
+
+def _unbooked_actions(bars: Bars) -> list[Finding]:
+    """Refuse prices with splits in them, and say which other actions this engine does not book."""
+    if bars.actions is None or bars.actions.height == 0:
+        return []
+    found = []
+    for kinds, rule, what in (
+        (("split", "spinoff"), "", "splits and spin-offs"),
+        (("dividend", "special_dividend"), "unpaid_dividends", "dividends that nobody is paid: returns lack them"),
+        (("delisting",), "unbooked_delistings", "delisting returns that are not booked"),
+    ):
+        rows = bars.actions.filter(bars.actions["kind"].is_in(kinds))
+        if rows.height == 0:
+            continue
+        top = rows.row(0, named=True)
+        if not rule:
+            more = f" and {rows.height - 1} more" if rows.height > 1 else ""
+            raise DataError(
+                f"The prices of {bars.name} are not adjusted for the {top['kind']} of {top['symbol']} "
+                f"{top['date']}{more}, and this engine does not book {what}.",
+                hint='load them adjusted: `store.bars(name, adjust="total_return")`.',
+            )
+        found.append(Finding(rule, "warning", str(top["date"]), top["symbol"], rows.height, what))
+    return found
 
 
 def _adjusted_shares(bars: Bars, costs: Costs, account: Account) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The commands and their options. What they do stands in ``_run``; here is what they say of themselves."""
+"""The commands and their options, those of ``quantlab data`` aside (``_data``). What they do stands in ``_run``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Annotated
 
 import typer
 
+from quantlab.cli._data import data
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="quantlab: signals, honest backtests, validation, tearsheets.",
+    epilog=(
+        "Exit codes: 0 done; 2 not done, and you can put it right (arguments, configuration, data); 3 done, with "
+        "findings (rows rejected, files not read, symbols not fetched, history restated, open findings of a check); "
+        "1 an error nobody foresaw; 130 interrupted."
+    ),
 )
-data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Datasets in a store.")
-app.add_typer(data, name="data")
+app.add_typer(data, name="data", short_help="Bring prices in, check them, decide about them.")
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -39,23 +45,7 @@ def root(
     """quantlab: signals, honest backtests, validation, tearsheets."""
 
 
-@data.command("sample")
-def data_sample(
-    store: Annotated[Path, typer.Option(help="The folder of the store; made if it is missing.")] = Path("data"),
-    debug: Debug = False,
-) -> None:
-    """Fill a store with sample data, offline, and say what they are and what they are not."""
-    from quantlab.cli import _show
-    from quantlab.data import Store, samples
-
-    with _show.progress() as progress:
-        step = progress("sample data", 1)
-        written = samples.fill(Store(store))
-        step()
-    _show.samples(_show.console(), written, store)
-
-
-@app.command()
+@app.command(short_help="Run a backtest and print the summary.")
 def backtest(config: ConfigFile, debug: Debug = False) -> None:
     """Run a backtest, its walk-forward and its bootstrap; print the summary; write the tearsheet.
 
@@ -74,7 +64,7 @@ def backtest(config: ConfigFile, debug: Debug = False) -> None:
         _show.path(out, "Numbers", page.with_suffix(".json"))
 
 
-@app.command()
+@app.command(short_help="Run a backtest and write the tearsheet.")
 def tearsheet(
     config: ConfigFile,
     path: Annotated[str | None, typer.Option(help="Where to write it, if not at `report.path`.")] = None,

@@ -67,7 +67,7 @@ def outcome(out: Console, job: Job, found: Outcome) -> None:
 
 def summary(result: Result) -> Table:
     """The headline numbers of a backtest."""
-    table = _table("Backtest, after costs", "Metric", ">Value", ">95 % interval", "Unit")
+    table = new_table("Backtest, after costs", "Metric", ">Value", ">95 % interval", "Unit")
     for row in result.summary(level=0.95).iter_rows(named=True):
         unit = row["unit"]
         value = MISSING if row["value"] is None else show(row["value"], unit)
@@ -77,7 +77,7 @@ def summary(result: Result) -> Table:
 
 def findings(diagnostics: pl.DataFrame) -> Table:
     """The diagnostics, one row per rule: nothing that was skipped or replaced stays unsaid."""
-    table = _table("Diagnostics", "Rule", "Severity", ">Count", "First", "What")
+    table = new_table("Diagnostics", "Rule", "Severity", ">Count", "First", "What")
     for (rule,), rows in diagnostics.group_by("rule", maintain_order=True):
         top = rows.row(0, named=True)
         first = " ".join(part for part in (top["symbol"], top["date"]) if part)
@@ -87,7 +87,7 @@ def findings(diagnostics: pl.DataFrame) -> Table:
 
 def samples(out: Console, written: pl.DataFrame, store: Path) -> None:
     """Print what ``data sample`` wrote: a table of facts, then what each dataset is and is not."""
-    table = _table(f"Written to {store}", "Dataset", ">Symbols", ">Rows", "First", "Last")
+    table = new_table(f"Written to {store}", "Dataset", ">Symbols", ">Rows", "First", "Last")
     for row in written.iter_rows(named=True):
         table.add_row(row["dataset"], f"{row['symbols']:,}", f"{row['rows']:,}", str(row["first"]), str(row["last"]))
     out.print(table)
@@ -150,7 +150,7 @@ def _label(name: str) -> str:
     return LABELS.get(name, name).replace("\u202f", " ")
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
     """An empty table; a column whose name begins with > holds numbers and stands to the right."""
     from rich import box
 

@@ -1,4 +1,6 @@
-"""``Bars``: the aligned price and volume Panels of one dataset, with its universe and its identity."""
+"""``Bars``: the aligned price and volume Panels of one dataset, with its universe, its corporate actions and borrow
+data, and its identity.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantlab.core import _labels
+from quantlab.core import _labels, _tables
 from quantlab.core._door import PanelLike, as_panel
 from quantlab.core._errors import DataError, InputError, LabelError
 from quantlab.core._panel import Panel
 from quantlab.core.periods import Frequency
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _PRICES = ("open", "high", "low", "close")
 
@@ -37,6 +42,14 @@ class Bars:
         How prices were adjusted for corporate actions; the dataset's owner declares it.
     note : str
         What the data are and are not, in a sentence or two; reports show it.
+    actions : polars.DataFrame, optional
+        Corporate actions that are *not yet* in the prices: ``symbol``, ``date`` (the ex-date), ``kind``, ``value``, and
+        what else the table "actions" of ``quantlab.data.schemas`` has. None: nothing is known of actions; a frame
+        without rows: there are none. Rows of other symbols or dates are left out, the others sorted by date, symbol and
+        kind.
+    borrow : polars.DataFrame, optional
+        Cost and supply of borrowed shares: ``symbol``, ``date`` (from this day on), ``rate`` (fraction of the value per
+        year) and ``available`` (shares). Left out and sorted likewise; the row that holds on the first date stays.
 
     Raises
     ------
@@ -60,6 +73,8 @@ class Bars:
     name: str = "bars"
     adjusted: str = "unknown"
     note: str = ""
+    actions: pl.DataFrame | None = None
+    borrow: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         close = as_panel(self.close, name="close")
@@ -87,6 +102,10 @@ class Bars:
             raise InputError(
                 f'`adjusted` must be "unknown", "none", "split" or "total_return", received {self.adjusted!r}.'
             )
+        for name in ("actions", "borrow"):
+            table = getattr(self, name)
+            if table is not None:
+                object.__setattr__(self, name, _tables.cut(table, name, self.dates, self.symbols))
 
     @property
     def dates(self) -> np.ndarray:
@@ -115,13 +134,13 @@ class Bars:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of labels and values, hexadecimal: two Bars with equal hash hold equal data."""
+        """SHA-256 of labels, values and tables, hexadecimal: two Bars with equal hash hold equal data."""
         digest = hashlib.sha256()
         digest.update(f"{self.shape} {self.dates.dtype}".encode())
         digest.update(self.dates.view(np.int64).tobytes())
         for symbol in self.symbols:
-            name = symbol.encode()
-            digest.update(b"%d:%s" % (len(name), name))
+            text = symbol.encode()
+            digest.update(b"%d:%s" % (len(text), text))
         for field in (*_PRICES, "volume", "member"):
             panel = getattr(self, field)
             if panel is not None:
@@ -131,6 +150,10 @@ class Bars:
                     # Equal numbers count as equal, whatever their bits: every NaN, and -0.0 + 0.0 is 0.0.
                     values = np.where(np.isnan(values), np.nan, values) + 0.0
                 digest.update(values.tobytes())
+        for name in ("actions", "borrow"):
+            table = getattr(self, name)
+            if table is not None:
+                _tables.hash_into(digest, name, table)
         return digest.hexdigest()
 
     def between(self, start: Any = None, end: Any = None) -> Bars:
@@ -172,6 +195,8 @@ def as_bars(
     name: str = "bars",
     adjusted: str = "unknown",
     note: str = "",
+    actions: pl.DataFrame | None = None,
+    borrow: pl.DataFrame | None = None,
     **panels: PanelLike,
 ) -> Bars:
     """Return Bars from a Panel or Polars frame of closes and, by name, the other fields.
@@ -183,7 +208,7 @@ def as_bars(
     frequency : Frequency, optional
         Bars per year and trading calendar: ``Frequency.daily("XNYS")``. A frame cannot carry one; a Panel's own is kept
         when this is left out. Metrics need the bars per year, month-end decisions the calendar.
-    name, adjusted, note
+    name, adjusted, note, actions, borrow
         As in :class:`Bars`.
     **panels : PanelLike (T, N)
         Any of ``open``, ``high``, ``low``, ``volume``, ``member``, on the dates and symbols of ``close``.
@@ -214,7 +239,7 @@ def as_bars(
     if frequency is not None and base.frequency != frequency:
         base = Panel._trusted(base.values, base.dates, base.symbols, frequency)
     others = {field: as_panel(panel, name=field, frequency=frequency) for field, panel in panels.items()}
-    return Bars(base, name=name, adjusted=adjusted, note=note, **others)
+    return Bars(base, name=name, adjusted=adjusted, note=note, actions=actions, borrow=borrow, **others)
 
 
 def _demand_labels(close: Panel, panel: Panel, field: str) -> None:

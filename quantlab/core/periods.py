@@ -11,6 +11,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,30 @@ class Frequency:
             return cls(_CONVENTION[calendar], calendar)
         ten_years = sessions(calendar, np.datetime64("2010-01-01"), np.datetime64("2019-12-31"))
         return cls(float(round(ten_years.size / 10)), calendar)
+
+    @classmethod
+    def intraday(cls, calendar: str, minutes: int) -> Frequency:
+        """Return one bar per ``minutes`` of the regular session: sessions a year, times minutes of a session, over
+        ``minutes``.
+
+        An hour at XNYS gives 252 * 390 / 60 = 1638 a year. Sessions are those of ``daily``; breaks at midday do not
+        count, nor do bars outside of regular hours; a session is as long as most were in 2025.
+
+        Raises
+        ------
+        InputError
+            When ``minutes`` is not a whole number of at least 1, or longer than a session.
+        """
+        if isinstance(minutes, bool) or not isinstance(minutes, (int, np.integer)) or minutes < 1:
+            raise InputError(f"`minutes` must be an integer >= 1, received {minutes!r}.")
+        session = _session_minutes(calendar)
+        if minutes > session:
+            raise InputError(
+                f"A session of {calendar} has {session} minutes, and a bar of {minutes} is longer.",
+                hint="store daily bars.",
+            )
+        days = cls.daily(calendar).periods or math.nan
+        return cls(days * session / int(minutes), calendar)
 
 
 def bars_per_year(frequency: Frequency | None, declared: float | None = None) -> float:
@@ -199,16 +224,42 @@ def _weeks(days: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _decades(calendar: str, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.datetime64, np.datetime64]:
-    """Sessions held, and sessions planned, of whole decades counted from 1970, cut to what the calendar can answer."""
+def _session_minutes(calendar: str) -> int:
+    """Minutes of trading in most sessions of 2025, breaks at midday left out."""
+    if calendar == "24/7":
+        return 1440
+    import exchange_calendars as library
+
+    _factory(calendar)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        market = library.get_calendar(calendar, start="2025-01-01", end="2025-12-31")
+    length = market.closes_nanos - market.opens_nanos
+    # A session without a break has the least integer there, the library's NaT.
+    rested = market.break_starts_nanos > np.iinfo(np.int64).min
+    length = length - np.where(rested, market.break_ends_nanos - market.break_starts_nanos, 0)
+    lengths, counts = np.unique(length // 60_000_000_000, return_counts=True)
+    return int(lengths[counts.argmax()])
+
+
+def _factory(calendar: str) -> Any:
+    """The class of a calendar, or InputError when there is none."""
     import exchange_calendars as library
 
     try:
-        factory = library.calendar_utils._default_calendar_factories[library.resolve_alias(calendar)]
+        return library.calendar_utils._default_calendar_factories[library.resolve_alias(calendar)]
     except (library.errors.InvalidCalendarName, KeyError) as error:
         raise InputError(
             f"Calendar {calendar!r} is unknown.", hint="use a code of exchange_calendars such as XNYS, or 24/7."
         ) from error
+
+
+@lru_cache(maxsize=16)
+def _decades(calendar: str, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.datetime64, np.datetime64]:
+    """Sessions held, and sessions planned, of whole decades counted from 1970, cut to what the calendar can answer."""
+    import exchange_calendars as library
+
+    factory = _factory(calendar)
     first, last = np.datetime64(f"{1970 + 10 * low}-01-01"), np.datetime64(f"{1979 + 10 * high}-12-31")
     least, greatest = factory.bound_min(), factory.bound_max()
     start = first if least is None else max(first, _day(least))

@@ -1,14 +1,91 @@
-"""Market data: from a long Polars frame to Parquet on disk to aligned ``Bars``, and what is wrong with them.
+"""Market data: from a vendor's files to Parquet on disk to aligned ``Bars``, and what is wrong with them.
 
-The way data take: ``Store.write`` (``_store``) has a long frame checked (``_table``), and puts it on the disk whole or
-not at all (``_files``) with a manifest that states what it is (``_manifest``). ``Store.bars`` reads the Parquet file
-and scatters its rows to their places (``_scatter``). ``quality`` (``_quality``) lists what looks wrong in Bars and
-changes nothing. ``samples`` fills a store offline from data that installed libraries carry.
+The way data take: ``ingest`` or ``pull`` bring files or a ``Source`` into a ``Store``; ``check`` lists what looks wrong
+there, ``decide`` and ``Store.review`` keep what a person decided; ``Store.bars`` loads aligned Bars, adjusted on the
+way (``adjust``), with what was quarantined missing. ``schemas`` defines the tables at rest.
+
+Beside it: ``calendars`` (sessions and hours), ``universe`` (who belonged, existed and could be traded, then),
+``events`` (what was published, and when it was known), ``compare`` (two vendors), ``synthetic`` (markets with known
+truth), ``samples`` (data without a network).
 """
 
-from quantlab.data import samples
-from quantlab.data._manifest import Manifest
-from quantlab.data._quality import quality
-from quantlab.data._store import Store
+from __future__ import annotations
 
-__all__ = ["Manifest", "Store", "quality", "samples"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Public name -> where it is defined. Loaded at first use: a script that only reads bars needs a fifth of this room.
+_HOME = {
+    "Change": "quantlab.data._upsert",
+    "ImportReport": "quantlab.data._import_report",
+    "Manifest": "quantlab.data._manifest",
+    "Patience": "quantlab.data._patience",
+    "PullReport": "quantlab.data._pull",
+    "Store": "quantlab.data._store",
+    "adjust": "quantlab.data._adjust",
+    "adjustment_factors": "quantlab.data._adjust",
+    "check": "quantlab.data._check",
+    "compare": "quantlab.data._compare",
+    "decide": "quantlab.data._review",
+    "ingest": "quantlab.data._import",
+    "pull": "quantlab.data._pull",
+    "quality": "quantlab.data._quality",
+    "quality_of_series": "quantlab.data._series",
+}
+_PARTS = ("calendars", "events", "samples", "schemas", "sources", "synthetic", "universe")
+
+__all__ = [
+    "Change",
+    "ImportReport",
+    "Manifest",
+    "Patience",
+    "PullReport",
+    "Store",
+    "adjust",
+    "adjustment_factors",
+    "calendars",
+    "check",
+    "compare",
+    "decide",
+    "events",
+    "ingest",
+    "pull",
+    "quality",
+    "quality_of_series",
+    "samples",
+    "schemas",
+    "sources",
+    "synthetic",
+    "universe",
+]
+
+if TYPE_CHECKING:
+    from quantlab.data import calendars, events, samples, schemas, sources, synthetic, universe
+    from quantlab.data._adjust import adjust, adjustment_factors
+    from quantlab.data._check import check
+    from quantlab.data._compare import compare
+    from quantlab.data._import import ingest
+    from quantlab.data._import_report import ImportReport
+    from quantlab.data._manifest import Manifest
+    from quantlab.data._patience import Patience
+    from quantlab.data._pull import PullReport, pull
+    from quantlab.data._quality import quality
+    from quantlab.data._review import decide
+    from quantlab.data._series import quality_of_series
+    from quantlab.data._store import Store
+    from quantlab.data._upsert import Change
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        found: Any = import_module(f"quantlab.data.{name}")
+    elif name in _HOME:
+        found = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'quantlab.data' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

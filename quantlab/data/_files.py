@@ -1,15 +1,14 @@
-"""How a dataset reaches the disk: one writer at a time, and either the old dataset or the new one, never a mix.
+"""How versions reach a local folder: one writer at a time, and a version whole or not at all.
 
 Order of events, under the dataset's lock:
 
-1. The data go to a temporary file in the same folder, are flushed to the disk (fsync), and get their name by
-   ``os.replace``. That name holds the hash of the bytes, so the old data file is not touched.
-2. The manifest goes the same way. Its ``os.replace`` is the commit: before it readers see the old dataset, after it
-   the new one.
-3. The folder is flushed, then every other data file is removed: the old one, and what a killed writer left.
+1. Each new part goes to a hidden draft in the dataset's folder, is flushed to the disk (fsync), and gets its name by
+   ``os.replace``. The name holds the hash of the bytes, so no file of another content is touched.
+2. The folders of the parts are flushed. Then the version's manifest goes the same way, under the next free number. Its
+   ``os.replace`` is the commit: before it readers see the old version as the newest, after it the new one.
+3. The folder of the versions is flushed.
 
-A reader takes no lock. It may find that the file named by the manifest it has read is gone by now; then it reads the
-manifest again.
+Files are never changed, so a reader takes no lock. Only ``prune`` removes any.
 """
 
 from __future__ import annotations
@@ -17,49 +16,195 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
 from quantlab.core import StoreError
-from quantlab.data import _manifest
-from quantlab.data._manifest import Manifest
+from quantlab.data._manifest import Part
+from quantlab.data._names import legal, number_of, version_file
 
 _LOCK = ".lock"
-# About 40 days of 3,000 symbols: small enough for a date range to skip most of a file, large enough to compress.
-_ROW_GROUP = 131_072
+# What a dataset of schema version 1 consists of; it had one version, in these files.
+_OLD_MANIFEST, _OLD_DATA = "manifest.json", "bars-*.parquet"
 
 
-def replace(folder: Path, table: pl.DataFrame, facts: Callable[[str, str, int], Manifest]) -> Manifest:
-    """Make ``table`` the content of the dataset in ``folder``; return its manifest.
+class LocalFolder:
+    """A store in a folder of this machine.
 
-    Parameters
+    Attributes
     ----------
-    folder : Path
-        Created if it does not exist.
-    table : polars.DataFrame
-        Checked and sorted.
-    facts : callable (file, sha256, size in bytes) -> Manifest
-
-    Raises
-    ------
-    StoreError
-        When another writer holds the lock, or the disk refuses. The old dataset is then untouched.
+    root : pathlib.Path
     """
-    name = folder.name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _flush(folder.parent)
-        with _locked(folder):
-            return _commit(folder, table, facts)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise StoreError(
-            f"Dataset {name} could not be written: {reason}.",
-            hint="make room or check the rights; what the store held before is untouched.",
-        ) from error
+
+    # How many parts to compare at a time: one keeps up with the reader.
+    parallel = 1
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if root.exists() and not root.is_dir():
+            raise StoreError(f"{root} is a file.", hint="a store is a folder.")
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def names(self) -> list[str]:
+        """The datasets, sorted: folders of legal names that hold a version, or a manifest of schema version 1."""
+        if not self.root.is_dir():
+            return []
+        found = [entry.name for entry in self.root.iterdir() if legal(entry.name) and entry.is_dir()]
+        return sorted(name for name in found if self.numbers(name) or self.outdated(name))
+
+    def numbers(self, name: str) -> list[int]:
+        """The version numbers of a dataset, rising."""
+        try:
+            entries = os.listdir(self.root / name / "versions")  # noqa: PTH208 - names alone, twice as fast
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(number for entry in entries if (number := number_of(entry)) is not None)
+
+    def outdated(self, name: str) -> bool:
+        """Whether a dataset of schema version 1 stands there."""
+        return (self.root / name / _OLD_MANIFEST).is_file()
+
+    def version(self, name: str, number: int) -> bytes:
+        """The manifest of a version; FileNotFoundError when it is not there."""
+        return (self.root / name / version_file(number)).read_bytes()
+
+    def local(self, name: str, part: Part) -> Path:
+        """A file on this machine with the bytes of a part; whether they are the right ones is not asked here."""
+        return self.root / name / part.file
+
+    def forget(self, name: str, part: Part) -> bool:
+        """Whether a damaged part can be fetched once more: never, this is the original."""
+        return False
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[LocalWriter]:
+        """Hold the dataset's lock and give the one who may write.
+
+        Raises
+        ------
+        StoreError
+            When another writer holds the lock, or the disk refuses. No version is then added.
+        """
+        folder = self.root / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            flush(self.root)
+            with _locked(folder):
+                writer = LocalWriter(folder)
+                try:
+                    yield writer
+                finally:
+                    writer.close()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise StoreError(
+                f"Dataset {name} could not be written: {reason}.",
+                hint="make room or check the rights; what the store held before is untouched.",
+            ) from error
+
+
+class LocalWriter:
+    """Adds parts, then commits them under a version number."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._new: list[Path] = []
+        self._touched = {folder}
+        self._drafts = 0
+        self._committed = False
+        # Left by a killed writer: the lock says that nobody else is at work on them.
+        self._sweep()
+
+    def draft(self) -> Path:
+        """A path for bytes that have no name yet."""
+        self._drafts += 1
+        return self.folder / f".draft-{self._drafts}"
+
+    def place(self, draft: Path, part: Part) -> None:
+        """Give a finished draft its name."""
+        target = self.folder / part.file
+        flush(draft)
+        if not target.parent.is_dir():
+            target.parent.mkdir()
+        if not target.exists():
+            self._new.append(target)
+        # Over a file of the same name too: it may be damaged.
+        os.replace(draft, target)  # noqa: PTH105
+        self._touched.add(target.parent)
+
+    def keep(self) -> None:
+        """Let the parts stand without a new version: an older one names them."""
+        for folder in self._touched:
+            flush(folder)
+        self._committed = True
+
+    def commit(self, number: int, content: bytes) -> None:
+        """Make a version readable, or raise and leave none."""
+        target = self.folder / version_file(number)
+        target.parent.mkdir(exist_ok=True)
+        # No manifest may be on the disk before the files that it names.
+        for folder in self._touched:
+            flush(folder)
+        note = target.with_name(f".{target.name}")
+        try:
+            with note.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # Set before the rename: a Ctrl-C in between must not take the parts from a manifest that stands.
+            self._committed = True
+            try:
+                os.replace(note, target)  # noqa: PTH105
+            except OSError:
+                self._committed = False
+                raise
+        finally:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
+        try:
+            flush(target.parent)
+        except OSError as error:
+            raise StoreError(
+                f"Dataset {self.folder.name} was written, but may not have reached the disk: {error.strerror}.",
+                hint="look after the disk, then write the dataset again.",
+            ) from error
+        # A dataset of schema version 1 is replaced by the new version.
+        with suppress(OSError):
+            for path in (self.folder / _OLD_MANIFEST, *self.folder.glob(_OLD_DATA)):
+                path.unlink(missing_ok=True)
+
+    def unnamed(self, named: set[str], now: datetime) -> dict[str, int]:
+        """Every part on the disk that is not ``named``, with its size in bytes."""
+        found = {path.relative_to(self.folder).as_posix(): path for path in self.folder.glob("*/*.parquet")}
+        return {file: path.stat().st_size for file, path in sorted(found.items()) if file not in named}
+
+    def remove(self, files: Iterable[str]) -> None:
+        """Remove files in the given order, and flush their folders."""
+        folders = set()
+        for file in files:
+            path = self.folder / file
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
+        for folder in folders:
+            flush(folder)
+
+    def close(self) -> None:
+        """Remove drafts, and parts that no version names. What is left where even this fails, ``prune`` removes."""
+        with suppress(OSError):
+            if not self._committed:
+                for path in self._new:
+                    path.unlink(missing_ok=True)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        for path in [*self.folder.glob(".draft-*"), *self.folder.glob("versions/.*")]:
+            path.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> str:
@@ -68,53 +213,13 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _commit(folder: Path, table: pl.DataFrame, facts: Callable[[str, str, int], Manifest]) -> Manifest:
-    draft, note = folder / ".bars.tmp", folder / ".manifest.tmp"
-    new: Path | None = None
-    committed = False
-    before = set(_data_files(folder))
+def flush(path: Path) -> None:
+    """Force a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        table.write_parquet(draft, compression="zstd", statistics=True, row_group_size=_ROW_GROUP)
-        _flush(draft)
-        sha256 = digest(draft)
-        manifest = facts(f"bars-{sha256[:12]}.parquet", sha256, draft.stat().st_size)
-        new = folder / manifest.file
-        os.replace(draft, new)  # noqa: PTH105
-        # The manifest must never be on the disk before the file that it names.
-        _flush(folder)
-        note.write_text(manifest.to_json(), encoding="utf-8")
-        _flush(note)
-        # Set before the rename: a Ctrl-C in between must not take the data from a manifest that stands.
-        committed = True
-        try:
-            os.replace(note, folder / _manifest.FILE)  # noqa: PTH105
-        except OSError:
-            committed = False
-            raise
+        os.fsync(handle)
     finally:
-        # Also on Ctrl-C. What is left where even this fails, the next writer overwrites or removes.
-        rubbish = [draft, note]
-        if not committed and new is not None and new not in before:
-            rubbish.append(new)
-        with suppress(OSError):
-            for path in rubbish:
-                path.unlink(missing_ok=True)
-    try:
-        _flush(folder)
-    except OSError as error:
-        # The old data file stays: after a crash the folder may hold the old manifest again.
-        raise StoreError(
-            f"Dataset {folder.name} was written, but may not have reached the disk: {error.strerror}.",
-            hint="look after the disk, then write the dataset again.",
-        ) from error
-    with suppress(OSError):
-        for path in before - {new}:
-            path.unlink(missing_ok=True)
-    return manifest
-
-
-def _data_files(folder: Path) -> list[Path]:
-    return list(folder.glob("bars-*.parquet"))
+        os.close(handle)
 
 
 @contextmanager
@@ -130,13 +235,5 @@ def _locked(folder: Path) -> Iterator[None]:
                 hint="wait until that process or thread has finished; the lock ends with it.",
             ) from error
         yield
-    finally:
-        os.close(handle)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)

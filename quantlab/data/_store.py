@@ -1,64 +1,65 @@
-"""``Store``: named datasets of daily bars in a folder, one Parquet file and one manifest each.
+"""``Store``: named datasets of bars and the tables around them, in a folder or an object store, with every version.
 
 At rest data are long (one row per date and symbol); in memory they are aligned ``Bars``. What is missing at rest is
 null or has no row, and becomes NaN; nothing is filled. Prices stay as their owner declared them (``adjusted``), in the
-unit of the manifest.
+unit of the manifest; adjustment happens on reading.
+
+A dataset is a row of versions. A version is never changed: what a store knew at a moment can be read again as long as
+it is not pruned.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import polars as pl
 
-from quantlab.core import Bars, Frequency, InputError, KindError, Panel, StoreError
-from quantlab.core._door import demand_known, row_slice
+from quantlab.core import Bars, InputError, KindError, StoreError
+from quantlab.core._door import demand_known
 from quantlab.core._labels import check_symbols
-from quantlab.data import _files, _manifest, _scatter, _table
-from quantlab.data._manifest import Manifest
+from quantlab.data import _choose, _clock, _commit, _listing, _load, _parts, _prune, _versions
+from quantlab.data._files import LocalFolder
+from quantlab.data._manifest import Manifest, legal_bar
+from quantlab.data._names import demand_legal
+from quantlab.data._prune import Pruned
+from quantlab.data._upsert import Change
+from quantlab.data.schemas import TABLES
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_ADJUSTED = ("unknown", "none", "split", "total_return")
-_SCHEMA: dict[str, Any] = {
-    "name": pl.String,
-    "symbols": pl.Int64,
-    "first": pl.Date,
-    "last": pl.Date,
-    "rows": pl.Int64,
-    "fields": pl.List(pl.String),
-    "adjusted": pl.String,
-    "calendar": pl.String,
-    "source": pl.String,
-    "hash": pl.String,
-}
-# A reader that loses its file to a writer starts again; each time, a whole dataset has been written in between.
-_PATIENCE = 100
-
 
 class Store:
-    """A folder of datasets.
+    """A folder, or a place in an object store, that holds datasets.
 
     Parameters
     ----------
     path : str | os.PathLike
-        The folder. It need not exist: it is empty until the first ``write``.
+        A folder, which need not exist: it is empty until the first ``write``. Or a URL such as ``s3://bucket/prefix``
+        (the extra ``s3``).
+    storage_options : mapping of str to str, optional
+        For an object store, with the names that Polars and object_store use: ``aws_region``, ``aws_access_key_id``,
+        ``aws_secret_access_key``, ``aws_endpoint_url``, ``aws_allow_http``. What is left out comes from the environment
+        (``AWS_REGION``, ...).
+    cache : path, optional
+        For an object store: the folder that keeps parts once downloaded. By default one in the user's cache directory.
+    clock : callable () -> datetime, optional
+        Says when a version is committed; by default the system's clock.
 
     Raises
     ------
     StoreError
         When the path is a file.
+    MissingLibraryError
+        For a URL, when obstore is not installed.
 
     Notes
     -----
-    Any number of processes may read while one writes: a reader gets the old dataset or the new one, whole. The SHA-256
-    of a data file is checked when a Store first reads it.
+    Any number of processes may read while one writes: a reader gets a version whole. The SHA-256 of every Parquet part
+    is checked when a Store first reads it. In a folder a second writer of a dataset is refused while the first is at
+    work; in an object store of two writers one commits and the other is told.
 
     Examples
     --------
@@ -72,19 +73,42 @@ class Store:
     >>> bars.symbols, bars.close.values
     (('A', 'B'), array([[nan, 10.],
            [ 5., 11.]]))
+
+    A correction is a new version, and the old one can still be read:
+
+    >>> change = store.update("two", frame.filter(symbol="A").with_columns(close=5.5))
+    >>> change.changed.drop("table").rows()
+    [('A', datetime.date(2024, 1, 3), 'close', '5.0', '5.5')]
+    >>> store.bars("two", known_at=facts.committed_at).content_hash == bars.content_hash
+    True
     """
 
-    def __init__(self, path: Any) -> None:
-        try:
-            self.path = Path(path).expanduser()
-        except TypeError as error:
-            raise KindError(f"`path` must be a folder, received {type(path).__name__}.") from error
-        if self.path.exists() and not self.path.is_dir():
-            raise StoreError(f"{self.path} is a file.", hint="a store is a folder.")
-        self._believed: set[tuple[int, int, int, str]] = set()
+    def __init__(
+        self,
+        path: Any,
+        *,
+        storage_options: Mapping[str, str] | None = None,
+        cache: Any = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        if isinstance(path, str) and "://" in path:
+            from quantlab.data._objects import ObjectFolder
+
+            self.path: Any = path.rstrip("/")
+            self._folder: Any = ObjectFolder(path, options=storage_options or {}, cache=cache)
+        else:
+            try:
+                self.path = Path(path).expanduser()
+            except TypeError as error:
+                raise KindError(f"`path` must be a folder, received {type(path).__name__}.") from error
+            if storage_options or cache is not None:
+                raise InputError("`storage_options` and `cache` are for object stores such as s3://bucket/prefix.")
+            self._folder = LocalFolder(self.path)
+        self._clock = clock or _clock.now
+        self._believed = _parts.Believed(self._folder)
 
     def __repr__(self) -> str:
-        return f"Store {self.path}: {', '.join(self._names()) or 'empty'}"
+        return f"Store {self.path}: {', '.join(self._folder.names()) or 'empty'}"
 
     def datasets(self) -> pl.DataFrame:
         """Return one row per dataset, by name.
@@ -92,39 +116,38 @@ class Store:
         Returns
         -------
         polars.DataFrame
-            ``name``, ``symbols`` (how many), ``first`` and ``last`` date, ``rows``, ``fields`` (list), ``adjusted``,
-            ``calendar``, ``source``, ``hash`` (first 12 digits of the data file's SHA-256).
+            ``name``, ``symbols`` (how many), ``first`` and ``last`` date, ``rows`` of bars, ``fields`` (list), ``bar``,
+            ``adjusted``, ``calendar``, ``source``, ``tables`` (list), ``version``, ``hash`` (first 12 digits of the
+            SHA-256 of what is stored), ``problem``: null, or why the dataset cannot be read (the rest is null then).
+        """
+        return _listing.datasets(self._folder)
+
+    def describe(self, name: str, *, known_at: Any = None) -> Manifest:
+        """Return the facts of a dataset: of its newest version, or of the one in force at ``known_at``.
 
         Raises
         ------
         StoreError
-            When a manifest is damaged or of a newer version.
+            When there is no such dataset or version, or its manifest is damaged or of another schema version.
         """
-        rows = [
-            {
-                "name": facts.dataset,
-                "symbols": len(facts.symbols),
-                "fields": list(facts.fields),
-                "hash": facts.sha256[:12],
-                **{key: getattr(facts, key) for key in ("first", "last", "rows", "adjusted", "calendar", "source")},
-            }
-            for facts in map(self.describe, self._names())
-        ]
-        return pl.DataFrame(rows, schema=_SCHEMA)
+        return _versions.find(self._folder, name, known_at)
 
-    def describe(self, name: str) -> Manifest:
-        """Return the facts of a dataset.
+    def versions(self, name: str) -> pl.DataFrame:
+        """Return one row per version of a dataset, the oldest first.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``version``, ``committed_at`` (UTC), ``change``, ``rows`` of bars, ``symbols`` (how many), ``last`` date,
+            ``size`` of all its parts (bytes; parts are shared between versions), ``hash``, ``problem``.
 
         Raises
         ------
         StoreError
-            When there is no such dataset, or its manifest is damaged or of a newer version.
+            When there is no such dataset.
         """
-        folder = self.path / _named(name)
-        try:
-            return _manifest.load(folder)
-        except FileNotFoundError:
-            raise self._unknown(name) from None
+        self._demand(name)
+        return _listing.versions(self._folder, name)
 
     def write(
         self,
@@ -133,28 +156,44 @@ class Store:
         *,
         calendar: str,
         adjusted: str,
+        bar: str = "1d",
         source: str = "",
         note: str = "",
         units: Mapping[str, str] | None = None,
+        actions: pl.DataFrame | None = None,
+        borrow: pl.DataFrame | None = None,
+        members: pl.DataFrame | None = None,
+        reference: pl.DataFrame | None = None,
+        events: pl.DataFrame | None = None,
+        rejects: pl.DataFrame | None = None,
+        review: pl.DataFrame | None = None,
     ) -> Manifest:
-        """Store a long frame as dataset ``name``, in place of what was there, and return its facts.
+        """Store a long frame and its tables as dataset ``name``, in place of what was there, and return its facts.
+
+        What was there stays readable by ``known_at``. The same data and facts again make no new version.
 
         Parameters
         ----------
         name : str
             Letters, digits, ``_`` and ``-``.
         frame : polars.DataFrame | polars.LazyFrame
-            One row per date and symbol, in any order: ``date`` (Date), ``symbol`` (text), ``close``, and any of
-            ``open``, ``high``, ``low`` (currency per share, > 0), ``volume`` (shares, >= 0) and ``member`` (Boolean: in
-            the universe at that close).
+            One row per date and symbol, in any order: ``date`` (Date; for intraday bars the moment at which the bar
+            ended, with its time zone), ``symbol`` (text), ``close``, and any of ``open``, ``high``, ``low``,
+            ``adj_close`` (currency per share, > 0), ``volume`` (shares, >= 0) and ``member`` (Boolean: in the universe
+            at that close).
         calendar : str
             Whose sessions the dates are: a code of exchange_calendars ("XNYS", "XLON") or "24/7".
         adjusted : "unknown" | "none" | "split" | "total_return"
             How prices were adjusted for corporate actions.
+        bar : str
+            Length of a bar: "1d", or minutes or hours such as "5min" and "1h".
         source, note : str
             Where the data come from, and what a user must know of them.
         units : mapping of field to unit, optional
             Where it is not currency per share, or shares.
+        actions, borrow, members, reference, events, rejects, review : polars.DataFrame, optional
+            Tables of ``quantlab.data.schemas``. One without rows says that there is nothing to tell; one that is left
+            out says nothing, and the new version does not have it.
 
         Returns
         -------
@@ -163,48 +202,146 @@ class Store:
         Raises
         ------
         InputError, KindError, LabelError, DataError
-            When the frame or an argument cannot be accepted: the first offender is named and nothing is written.
+            When a frame or an argument cannot be accepted: the first offender is named and nothing is written.
         StoreError
-            When another writer is at it, or the disk refuses; the old dataset is then untouched.
+            When another writer is at it, or the disk refuses; the old version is then the newest still.
         """
-        _named(name)
-        if adjusted not in _ADJUSTED:
-            raise InputError(f"`adjusted` must be one of {', '.join(_ADJUSTED)}, received {adjusted!r}.")
+        demand_legal(name)
+        if adjusted not in _load.ADJUSTED:
+            raise InputError(f"`adjusted` must be one of {', '.join(_load.ADJUSTED)}, received {adjusted!r}.")
         for label, text in (("calendar", calendar), ("source", source), ("note", note)):
-            if not isinstance(text, str):
-                raise KindError(f"`{label}` must be text, received {type(text).__name__}.")
-        Frequency.daily(calendar)
-        table = _table.checked(frame, name)
-        fields = {field: _table.UNITS[field] for field in table.columns[2:]}
-        for field, unit in (units or {}).items():
-            if field not in fields:
-                raise InputError(f"`units` names {field}, and the frame has {', '.join(fields)}.")
-            if not isinstance(unit, str):
-                raise KindError(f"The unit of {field} must be text, received {type(unit).__name__}.")
+            _demand_text(label, text)
+        if not legal_bar(bar):
+            raise InputError(f'`bar` must be "1d", or minutes or hours such as "5min" and "1h", received {bar!r}.')
+        given = _given(
+            actions=actions,
+            borrow=borrow,
+            members=members,
+            reference=reference,
+            events=events,
+            rejects=rejects,
+            review=review,
+        )
+        draft = _commit.Draft(name, calendar, adjusted, bar, source, note, dict(units or {}))
+        return _commit.replace(self._folder, draft, frame, given, self._now)
 
-        def facts(file: str, sha256: str, size: int) -> Manifest:
-            from quantlab import __version__
+    def update(
+        self,
+        name: str,
+        frame: pl.DataFrame | pl.LazyFrame | None = None,
+        *,
+        actions: pl.DataFrame | None = None,
+        borrow: pl.DataFrame | None = None,
+        members: pl.DataFrame | None = None,
+        reference: pl.DataFrame | None = None,
+        events: pl.DataFrame | None = None,
+        rejects: pl.DataFrame | None = None,
+        review: pl.DataFrame | None = None,
+        source: str | None = None,
+        note: str | None = None,
+    ) -> Change:
+        """Add rows to a dataset and correct those it has, by key, and return what changed.
 
-            return Manifest(
-                schema=_manifest.SCHEMA,
-                dataset=name,
-                file=file,
-                sha256=sha256,
-                size=size,
-                rows=table.height,
-                dates=table["date"].n_unique(),
-                first=table["date"][0],
-                last=table["date"][-1],
-                symbols=tuple(table.schema["symbol"].categories),  # type: ignore[attr-defined]
-                fields=fields | dict(units or {}),
-                calendar=calendar,
-                adjusted=adjusted,
-                source=source,
-                note=note,
-                created_by=f"quantlab {__version__}",
-            )
+        A row of a new key is added. At a known key the columns that the frame has take its values, missing ones
+        included; the others stay. Rows that say nothing new are dropped; when nothing is left, there is no new version.
 
-        return _files.replace(self.path / name, table, facts)
+        Parameters
+        ----------
+        name : str
+        frame : polars.DataFrame | polars.LazyFrame, optional
+            Bars as in :meth:`write`. New symbols, new dates and fields that the dataset did not have are welcome.
+        actions, borrow, members, reference, events, rejects, review : polars.DataFrame, optional
+            Tables of ``quantlab.data.schemas``. A table without rows that the dataset does not have is added as such.
+        source, note : str, optional
+            In place of the old ones.
+
+        Returns
+        -------
+        Change
+
+        Raises
+        ------
+        InputError, KindError, LabelError, DataError
+            As :meth:`write`; also for a ``member`` column on one side alone, since a membership is never unknown.
+        StoreError
+            As :meth:`write`, and when there is no such dataset or it is damaged.
+        """
+        facts = self.describe(name)
+        for label, text in (("source", source), ("note", note)):
+            if text is not None:
+                _demand_text(label, text)
+        given = _given(
+            actions=actions,
+            borrow=borrow,
+            members=members,
+            reference=reference,
+            events=events,
+            rejects=rejects,
+            review=review,
+        )
+        return _commit.update(
+            self._folder, self._believed, facts, frame, given, {"source": source, "note": note}, self._now
+        )
+
+    def review(self, name: str, frame: pl.DataFrame) -> Change:
+        """Add decisions about findings: the same as ``update(name, review=frame)``."""
+        return self.update(name, review=frame)
+
+    def table(
+        self,
+        name: str,
+        table: str,
+        *,
+        symbols: str | Sequence[str] | None = None,
+        start: Any = None,
+        end: Any = None,
+        known_at: Any = None,
+    ) -> pl.DataFrame:
+        """Return a table of a dataset as it is stored: long, sorted by its key.
+
+        Parameters
+        ----------
+        name : str
+        table : str
+            Of ``quantlab.data.schemas.TABLES``: "bars", "actions", "borrow", ...
+        symbols : str or sequence of str, optional
+            Of events: their ``id``.
+        start, end : date, moment or text, inclusive, optional
+            Rows of that time; of tables with intervals, those that hold on any day of it; of events, those that became
+            known in it.
+        known_at : date, moment or text, optional
+            As in :meth:`bars`.
+
+        Returns
+        -------
+        polars.DataFrame
+            In the schema of the table (bars: with the fields that are stored). Without rows when there are none.
+
+        Raises
+        ------
+        StoreError
+            When there is no such dataset or version, or it is damaged.
+        InputError
+            For an unknown table.
+        LabelError
+            When the dataset has no bars of a symbol, for table "bars".
+        """
+        if table not in TABLES:
+            raise InputError(f"There is no table {table!r}; there are {', '.join(TABLES)}.")
+        names = None
+        if symbols is not None:
+            names = check_symbols([symbols] if isinstance(symbols, str) else symbols)
+
+        def once(facts: Manifest) -> pl.DataFrame:
+            low, high = _choose.span(facts, table, start, end)
+            if table != "bars":
+                return _choose.rows(_parts.table_of(self._believed, facts, table), table, names, low, high)
+            if names is not None:
+                demand_known(names, facts.symbols)
+            frame = _parts.bars_of(self._believed, facts, low=low, high=high, symbols=names)
+            return frame.sort(TABLES["bars"].key)
+
+        return self._steady(name, known_at, once)
 
     def bars(
         self,
@@ -214,6 +351,9 @@ class Store:
         end: Any = None,
         symbols: str | Sequence[str] | None = None,
         fields: str | Sequence[str] | None = None,
+        adjust: str | None = None,
+        known_at: Any = None,
+        quarantine: bool = True,
     ) -> Bars:
         """Return the aligned bars of a dataset.
 
@@ -221,135 +361,95 @@ class Store:
         ----------
         name : str
         start, end : date or text such as "2015-01-31", inclusive, optional
+            For intraday bars also moments; a day given as the end means all of it, in UTC.
         symbols : str or sequence of str, optional
             By default all the dataset has, whether or not they have a row in the range.
         fields : str or sequence of str, optional
             Of open, high, low, close, volume. ``close`` always comes along, and so does ``member`` where it is stored.
+        adjust : "none" | "split" | "total_return", optional
+            By default prices come as stored. Prices that are stored raw can be read in all three ways; split-adjusted
+            ones with dividends as well; what an adjustment has done is not undone. Actions with an ex-date in the range
+            are used, so that the last bar keeps its price: what comes later does not reach back.
+        known_at : date, moment with a time zone, or text, optional
+            Read what the store knew then: the version in force at that moment, or at the end of that day in UTC.
+        quarantine : bool
+            Whether bars that a review has put into quarantine load as missing.
 
         Returns
         -------
         Bars (T, N)
             The T dates in the range on which the dataset has any row, by the N symbols, sorted by name. NaN where there
-            is no row or no value; ``member`` is false where there is no row. The frequency is one bar per session of
-            the stored calendar; ``note`` is the dataset's.
+            is no row or no value. ``member`` is the stored column (False where there is no row), else what the table
+            ``members`` says, else true where there is a close. ``actions`` are those that are not in the prices. The
+            frequency follows from the calendar and the length of a bar; ``note`` is the dataset's.
 
         Raises
         ------
         StoreError
-            When there is no such dataset, or it is damaged.
+            When there is no such dataset, it is damaged, or it had no version at ``known_at``.
         InputError
-            When no date lies in the range, or the dataset does not have a field.
+            When no date lies in the range, or the dataset does not have a field or cannot be adjusted so.
         LabelError
             When the dataset does not have a symbol.
         """
+        request = _load.Request(start, end, symbols, fields, adjust, quarantine)
+        return self._steady(name, known_at, lambda facts: _load.bars(self._believed, facts, request))
 
-        def once(facts: Manifest) -> Bars:
-            wanted = _wanted(facts, symbols)
-            chosen = _chosen(facts, fields)
-            span = _span(facts, start, end)
-            path = self.path / name / facts.file
-            self._believe(path, facts)
-            dates, found = _scatter.read(path, span=span, symbols=facts.symbols, wanted=wanted, fields=chosen)
-            if dates.size == 0:
-                raise _no_dates(facts, start, end)
-            dates.setflags(write=False)
-            frequency = Frequency.daily(facts.calendar)
-            panels = {field: Panel._trusted(found.pop(field), dates, wanted, frequency) for field in chosen}
-            return Bars(**panels, name=name, adjusted=facts.adjusted, note=facts.note)
+    def prune(self, name: str, *, before: Any) -> Pruned:
+        """Free the versions that were no longer in force at a moment, and the files that no version names.
 
-        return self._steady(name, once)
+        ``known_at`` keeps answering from that moment on; the newest version always stays.
 
-    def _steady(self, name: str, read: Callable[[Manifest], T]) -> T:
-        """Return ``read(manifest)``, again with the new manifest when a writer has taken the file away meanwhile."""
-        facts = self.describe(name)
-        for _ in range(_PATIENCE):
+        Parameters
+        ----------
+        name : str
+        before : date, moment with a time zone, or text
+            A date means its end in UTC.
+
+        Returns
+        -------
+        Pruned
+
+        Raises
+        ------
+        StoreError
+            When there is no such dataset, another writer is at it, or a version that stays is damaged.
+        """
+        self._demand(name)
+        return _prune.prune(self._folder, name, _versions.moment(before), self._now())
+
+    def _steady(self, name: str, known_at: Any, read: Callable[[Manifest], T]) -> T:
+        """Return ``read(manifest)``, again with another manifest when ``prune`` has taken the files away meanwhile."""
+        facts = self.describe(name, known_at=known_at)
+        for _ in range(_versions.PATIENCE):
             try:
                 return read(facts)
-            except FileNotFoundError:
-                before, facts = facts, self.describe(name)
-                if facts.file == before.file and not (self.path / name / facts.file).exists():
-                    raise _damaged(name, f"its data file {facts.file} is missing") from None
+            except FileNotFoundError as error:
+                if facts.version in self._folder.numbers(name):
+                    raise _parts.damaged(name, f"its part {error} is missing") from error
+                facts = self.describe(name, known_at=known_at)
             except OSError as error:
                 raise StoreError(f"Dataset {name} cannot be read: {error.strerror or error}.") from error
             except pl.exceptions.PolarsError as error:
-                raise _damaged(name, str(error).splitlines()[0]) from error
+                raise _parts.damaged(name, str(error).splitlines()[0]) from error
         raise StoreError(f"Dataset {name} is rewritten faster than it can be read.", hint="stop the writers first.")
 
-    def _believe(self, path: Path, facts: Manifest) -> None:
-        """Refuse a data file whose bytes are not those the manifest speaks of; ask once per Store and file."""
-        state = path.stat()
-        key = (state.st_ino, state.st_size, state.st_mtime_ns, facts.sha256)
-        if key in self._believed:
-            return
-        if state.st_size != facts.size:
-            raise _damaged(facts.dataset, f"{facts.file} has {state.st_size} bytes instead of {facts.size}")
-        if _files.digest(path) != facts.sha256:
-            raise _damaged(facts.dataset, f"the SHA-256 of {facts.file} is not the manifest's")
-        self._believed.add(key)
+    def _demand(self, name: str) -> None:
+        demand_legal(name)
+        if not self._folder.numbers(name):
+            _versions.find(self._folder, name)
 
-    def _names(self) -> list[str]:
-        if not self.path.is_dir():
-            return []
-        return sorted(entry.name for entry in self.path.iterdir() if (entry / _manifest.FILE).is_file())
-
-    def _unknown(self, name: str) -> StoreError:
-        names = self._names()
-        if not names:
-            return StoreError(
-                f"There is no dataset {name}: store {self.path} is empty.",
-                hint="`quantlab data sample` fills it with sample data, offline.",
-            )
-        near = get_close_matches(name, names, n=1)
-        return StoreError(
-            f"There is no dataset {name} in store {self.path}; it has {', '.join(names)}.",
-            hint=f"did you mean {near[0]}?" if near else None,
-        )
+    def _now(self) -> datetime:
+        moment = self._clock()
+        if not isinstance(moment, datetime) or moment.tzinfo is None:
+            raise KindError(f"`clock` must give moments with a time zone, received {moment!r}.")
+        return moment.astimezone(UTC)
 
 
-def _named(name: str) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError(
-            f"A dataset's name has letters, digits, `_` and `-`, at most 64 and no other signs, received {name!r}."
-        )
-    return name
+def _given(**tables: Any) -> dict[str, Any]:
+    return {name: frame for name, frame in tables.items() if frame is not None}
 
 
-def _damaged(name: str, reason: str) -> StoreError:
-    return StoreError(f"Dataset {name} is damaged: {reason}.", hint="write it again from its source.")
-
-
-def _wanted(facts: Manifest, symbols: str | Sequence[str] | None) -> tuple[str, ...]:
-    if symbols is None:
-        return facts.symbols
-    names = check_symbols([symbols] if isinstance(symbols, str) else symbols)
-    if not names:
-        raise InputError(f"No symbol of dataset {facts.dataset} was asked for.", hint="leave `symbols` out for all.")
-    demand_known(names, facts.symbols)
-    return tuple(sorted(names))
-
-
-def _chosen(facts: Manifest, fields: str | Sequence[str] | None) -> tuple[str, ...]:
-    known = list(facts.fields)
-    if fields is None:
-        return tuple(known)
-    asked = [fields] if isinstance(fields, str) else list(fields)
-    for field in asked:
-        if field not in known:
-            raise InputError(f"Dataset {facts.dataset} has no field {field!r}; it has {', '.join(known)}.")
-    return tuple(field for field in known if field in asked or field in ("close", "member"))
-
-
-def _span(facts: Manifest, start: Any, end: Any) -> tuple[Any, Any] | None:
-    """The first and last day to read, or None for all of them."""
-    if start is None and end is None:
-        return None
-    days = np.arange(np.datetime64(facts.first, "D"), np.datetime64(facts.last, "D") + np.timedelta64(1, "D"))
-    inside = days[row_slice(days, start, end)]
-    if inside.size == 0:
-        raise _no_dates(facts, start, end)
-    return None if inside.size == days.size else (inside[0].item(), inside[-1].item())
-
-
-def _no_dates(facts: Manifest, start: Any, end: Any) -> InputError:
-    asked = " ".join(part for part in (f"from {start}" if start else "", f"to {end}" if end else "") if part)
-    return InputError(f"Dataset {facts.dataset} has no dates {asked}; it covers {facts.first} to {facts.last}.")
+def _demand_text(label: str, text: Any) -> None:
+    if not isinstance(text, str):
+        raise KindError(f"`{label}` must be text, received {type(text).__name__}.")

@@ -237,3 +237,41 @@ def test_strict_turns_a_finding_into_an_error(rule):
 def test_strict_accepts_a_clean_run():
     result = simulate(GOOD, BARS, costs=Costs(slippage=Bps(5)), strict=True)
     assert not set(result.diagnostics["severity"]) & {"warning", "error"}
+
+
+def actions(*rows):
+    schema = {"symbol": pl.String, "date": pl.Date, "kind": pl.String, "value": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema | {"date": pl.String}, orient="row")
+    return frame.with_columns(pl.col("date").str.to_date("%Y-%m-%d"))
+
+
+def test_prices_with_a_split_in_them_are_refused():
+    split = actions(("A", "2024-01-02", "split", 2.0), ("B", "2024-01-03", "spinoff", 0.1))
+    with pytest.raises(DataError, match=r"not adjusted for the split of A 2024-01-02 and 1 more") as error:
+        simulate(GOOD, replace(BARS, adjusted="none", actions=split))
+    assert 'adjust="total_return"' in error.value.hint
+
+
+def test_what_is_not_booked_is_listed():
+    bars = replace(
+        BARS,
+        adjusted="split",
+        actions=actions(
+            ("A", "2024-01-02", "dividend", 0.5),
+            ("B", "2024-01-03", "special_dividend", 0.5),
+            ("A", "2024-01-03", "delisting", -0.3),
+        ),
+    )
+    found = simulate(GOOD, bars).diagnostics
+    rows = found.filter(pl.col("rule").is_in(["unpaid_dividends", "unbooked_delistings"]))
+    assert rows.select("rule", "severity", "date", "symbol", "count").rows() == [
+        ("unpaid_dividends", "warning", "2024-01-02", "A", 2),
+        ("unbooked_delistings", "warning", "2024-01-03", "A", 1),
+    ]
+    with pytest.raises(DataError, match="unpaid_dividends at A 2024-01-02"):
+        simulate(GOOD, bars, strict=True)
+
+
+def test_bars_without_actions_have_nothing_to_list():
+    none = actions()
+    assert simulate(GOOD, replace(BARS, actions=none)).diagnostics.equals(simulate(GOOD, BARS).diagnostics)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import pickle
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
+import polars as pl
 import pytest
 
 from quantlab.core import Bars, DataError, Frequency, InputError, KindError, LabelError, Panel, as_bars
@@ -210,6 +212,24 @@ def test_the_hash_knows_where_a_symbol_ends(bars: Bars) -> None:
     assert len(hashes) == 4
 
 
+D0, D1, D2 = date(2014, 6, 5), date(2014, 6, 6), date(2014, 6, 9)
+ACTIONS = pl.DataFrame(
+    {
+        "symbol": ["MSFT", "AAPL", "AAPL", "AAPL", "ELSE"],
+        "date": [D2, D2, D2, D0, D2],
+        "kind": ["dividend", "split", "dividend", "dividend", "split"],
+        "value": [0.28, 7.0, 0.47, 3.29, 2.0],
+    }
+)
+BORROW = pl.DataFrame(
+    {
+        "symbol": ["AAPL", "AAPL", "AAPL", "MSFT", "MSFT", "ELSE"],
+        "date": [date(2014, 1, 2), D0, D2, D1, D0, D1],
+        "rate": [0.1, 0.2, 0.3, 0.4, 0.5, None],
+    }
+)
+
+
 CHANGES: dict[str, Callable[[Bars], Bars]] = {
     "a value": lambda b: dataclasses.replace(b, close=panel([[10.0, NAN], [11.0, 20.000000000000004]])),
     "a missing value": lambda b: dataclasses.replace(b, close=panel([[10.0, 1.0], [11.0, 20.0]])),
@@ -223,6 +243,9 @@ CHANGES: dict[str, Callable[[Bars], Bars]] = {
     "clock times": lambda b: _renamed(b, np.array(DAYS, dtype="datetime64[us]"), NAMES),
     "the order of symbols": lambda b: b.select(["MSFT", "AAPL"]),
     "fewer dates": lambda b: b.between("2014-06-09"),
+    "actions, though none": lambda b: dataclasses.replace(b, actions=ACTIONS[:0]),
+    "actions": lambda b: dataclasses.replace(b, actions=ACTIONS),
+    "borrow data": lambda b: dataclasses.replace(b, borrow=BORROW),
 }
 
 
@@ -234,3 +257,71 @@ def _renamed(bars: Bars, dates: object, names: list[str]) -> Bars:
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_hash_changes_with(bars: Bars, change: str) -> None:
     assert CHANGES[change](bars).content_hash != bars.content_hash
+
+
+# The tables that ride along ---------------------------------------------------------------------------------------
+
+
+def test_tables_are_cut_to_symbols_and_dates_and_sorted(bars: Bars) -> None:
+    made = as_bars(bars.close, actions=ACTIONS, borrow=BORROW)
+    assert made.actions.rows() == [
+        ("AAPL", D2, "dividend", 0.47), ("AAPL", D2, "split", 7.0), ("MSFT", D2, "dividend", 0.28),
+    ]  # fmt: skip
+    # What holds on the first date was said before it: 0.2 for AAPL. For MSFT the first date has a row of its own.
+    assert made.borrow.rows() == [("AAPL", D0, 0.2), ("MSFT", D1, 0.4), ("AAPL", D2, 0.3)]
+    assert as_bars(bars.close).actions is None
+    assert as_bars(bars.close).borrow is None
+
+
+def test_tables_stay_consistent_with_the_panels(bars: Bars) -> None:
+    made = as_bars(bars.close, actions=ACTIONS, borrow=BORROW)
+    assert made.select("MSFT").actions["symbol"].to_list() == ["MSFT"]
+    assert made.select("MSFT").borrow["rate"].to_list() == [0.4]
+    assert made.between(end=D1).actions.height == 0
+    assert made.between(end=D1).actions.columns == ACTIONS.columns
+    assert made.between(start=D2).borrow["rate"].to_list() == [0.4, 0.3]
+    assert made.between(start=D2).content_hash == as_bars(
+        bars.close.between(D2), actions=ACTIONS, borrow=BORROW.filter(pl.col("symbol") != "ELSE")
+    ).content_hash  # fmt: skip
+
+
+def test_the_hash_of_tables_does_not_depend_on_how_they_came(bars: Bars) -> None:
+    made = dataclasses.replace(bars, actions=ACTIONS, borrow=BORROW)
+    mixed = ACTIONS.reverse().select("value", "kind", "date", pl.col("symbol").cast(pl.Enum(["MSFT", "ELSE", "AAPL"])))
+    twin = dataclasses.replace(bars, actions=mixed, borrow=BORROW.sample(fraction=1, shuffle=True, seed=1))
+    assert twin.content_hash == made.content_hash
+    other = ACTIONS.with_columns(value=pl.when(pl.col("symbol") == "MSFT").then(0.29).otherwise("value"))
+    missing = ACTIONS.with_columns(value=pl.when(pl.col("symbol") != "MSFT").then("value"))
+    known = {dataclasses.replace(bars, actions=table).content_hash for table in (ACTIONS, other, missing)}
+    assert len(known) == 3
+    assert dataclasses.replace(bars, actions=ACTIONS[:2]).content_hash not in known
+
+
+def test_intraday_bars_keep_the_actions_of_their_days() -> None:
+    moments = np.array(["2014-06-06T13:35", "2014-06-06T20:00"], dtype="datetime64[us]")
+    made = as_bars(Panel([[1.0], [2.0]], moments, ["AAPL"]), actions=ACTIONS)
+    assert made.actions.height == 0
+    # In Sydney it is the 9th already when the 8th ends in UTC.
+    evening = as_bars(Panel([[1.0], [2.0]], moments + np.timedelta64(2, "D"), ["AAPL"]), actions=ACTIONS)
+    assert evening.actions["kind"].to_list() == ["dividend", "split"]
+    later = as_bars(Panel([[1.0], [2.0]], moments + np.timedelta64(3, "D"), ["AAPL"]), actions=ACTIONS)
+    assert later.actions["kind"].to_list() == ["dividend", "split"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "error", "said"),
+    [
+        ({"actions": [1]}, KindError, "`actions` must be a Polars DataFrame, received list."),
+        ({"actions": ACTIONS.drop("kind")}, InputError, "`actions` has no column `kind` (it has symbol, date, value)."),
+        ({"borrow": pl.DataFrame()}, InputError, "`borrow` has no column `symbol` (it has none)."),
+        (
+            {"borrow": BORROW.with_columns(pl.col("date").cast(pl.String))},
+            KindError,
+            "Column date of `borrow` must be of type Date, received String.",
+        ),
+    ],
+)
+def test_tables_that_are_none(bars: Bars, tables: dict, error: type[Exception], said: str) -> None:
+    with pytest.raises(error) as caught:
+        dataclasses.replace(bars, **tables)
+    assert caught.value.message == said

@@ -50,6 +50,41 @@ def test_daily(calendar: str, periods: float) -> None:
     assert Frequency.daily(calendar) == Frequency(periods, calendar)
 
 
+@pytest.mark.parametrize(
+    ("calendar", "minutes", "periods"),
+    [
+        ("XNYS", 1, 252 * 390),
+        ("XNYS", 60, 1638),
+        ("XNYS", 390, 252),
+        ("24/7", 60, 365 * 24),
+        # Half past eight hours in London, of about 253 sessions.
+        ("XLON", 30, 253 * 17),
+        # Tokyo trades from 9:00 to 15:30 since November 2024, with an hour of rest.
+        ("XTKS", 5, 245 * 66),
+        # Futures trade around the clock, as the library has it.
+        ("CMES", 60, 258 * 24),
+    ],
+)
+def test_intraday(calendar: str, minutes: int, periods: float) -> None:
+    assert Frequency.intraday(calendar, minutes) == Frequency(periods, calendar)
+
+
+@pytest.mark.parametrize(
+    ("calendar", "minutes", "said"),
+    [
+        ("XNYS", 0, "`minutes` must be an integer >= 1, received 0."),
+        ("XNYS", 2.5, "`minutes` must be an integer >= 1, received 2.5."),
+        ("XNYS", True, "`minutes` must be an integer >= 1, received True."),
+        ("XNYS", 391, "A session of XNYS has 390 minutes, and a bar of 391 is longer."),
+        ("NYSE!", 5, "Calendar 'NYSE!' is unknown."),
+    ],
+)
+def test_intraday_refuses(calendar: str, minutes: object, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Frequency.intraday(calendar, minutes)  # type: ignore[arg-type]
+    assert caught.value.message == said
+
+
 @pytest.mark.parametrize("wrong", [0, -1, np.nan, np.inf])
 def test_bars_per_year_are_positive(wrong: float) -> None:
     for make in (Frequency, lambda x: bars_per_year(None, x)):

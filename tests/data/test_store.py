@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -179,23 +179,27 @@ def test_symbols_of_a_categorical_column_come_sorted_by_name(store: Store) -> No
         assert bars.close.values.tolist() == [[2.0, 3.0, 1.0]]
 
 
-def test_same_data_same_file_and_manifest_in_any_row_order(tmp_path: Path) -> None:
+def test_same_data_same_files_and_hash_in_any_row_order(tmp_path: Path) -> None:
     frame = long([(day(t), name, 1.0 + t) for t in range(50) for name in SYMBOLS])
     written = []
     for number, table in enumerate((frame, frame.reverse(), frame.sample(fraction=1, shuffle=True, seed=3))):
-        store = Store(tmp_path / str(number))
+        store = Store(tmp_path / str(number), clock=lambda: datetime(2024, 5, 1, tzinfo=UTC))
         facts = store.write("same", table, calendar="XNYS", adjusted="none", source="s", note="n")
-        written.append((facts, (store.path / "same" / "manifest.json").read_bytes()))
+        written.append((facts, facts.hash, (store.path / "same" / "versions" / "00000001.json").read_bytes()))
     assert written[0] == written[1] == written[2]
-    assert str(tmp_path).encode() not in written[0][1]
+    assert str(tmp_path).encode() not in written[0][2]
 
 
-def test_rewriting_the_same_data_keeps_them(store: Store) -> None:
+def test_rewriting_the_same_data_makes_no_version_but_other_facts_do(store: Store) -> None:
     frame = long([(day(0), "A", 1.0)])
     before = store.write("again", frame, calendar="XNYS", adjusted="none")
+    assert store.write("again", frame, calendar="XNYS", adjusted="none") == before
     after = store.write("again", frame, calendar="XNYS", adjusted="split", note="now declared")
-    assert before.file == after.file
+    assert (before.version, after.version) == (1, 2)
+    assert before.parts == after.parts
     assert store.bars("again").adjusted == "split"
+    # Back to what was: a version that says so, not the old one.
+    assert store.write("again", frame, calendar="XNYS", adjusted="none").version == 3
 
 
 def test_describe_and_datasets(store: Store) -> None:
@@ -210,15 +214,19 @@ def test_describe_and_datasets(store: Store) -> None:
     assert facts == written
     assert facts.fields == {"close": "index points", "volume": "shares"}
     assert (facts.rows, facts.dates, facts.first, facts.last) == (2, 2, day(0), day(3))
+    assert (facts.schema, facts.version, facts.bar, facts.tables) == (2, 1, "1d", {"bars": 2})
+    assert facts.change == "written: 2 rows"
     assert facts.created_by.startswith("quantlab ")
     table = store.datasets()
     assert table.columns == [
-        "name", "symbols", "first", "last", "rows", "fields", "adjusted", "calendar", "source", "hash",
+        "name", "symbols", "first", "last", "rows", "fields", "bar", "adjusted", "calendar", "source", "tables",
+        "version", "hash", "problem",
     ]  # fmt: skip
     assert table["name"].to_list() == ["another", "one"]
     assert table.row(1, named=True) == {
         "name": "one", "symbols": 2, "first": day(0), "last": day(3), "rows": 2, "fields": ["close", "volume"],
-        "adjusted": "none", "calendar": "XLON", "source": "here", "hash": facts.sha256[:12],
+        "bar": "1d", "adjusted": "none", "calendar": "XLON", "source": "here", "tables": ["bars"], "version": 1,
+        "hash": facts.hash[:12], "problem": None,
     }  # fmt: skip
     assert repr(store) == f"Store {store.path}: another, one"
 
@@ -234,9 +242,25 @@ def test_strange_things_in_the_folder_are_no_datasets(store: Store) -> None:
     store.path.mkdir()
     (store.path / "README.md").write_text("hello")
     (store.path / "empty").mkdir()
+    (store.path / "versions").mkdir()
+    for folder in ("my data", ".hidden", "half"):
+        (store.path / folder / "versions").mkdir(parents=True)
+        (store.path / folder / "versions" / ("notes.txt" if folder == "half" else "00000001.json")).write_text("{}")
     assert store.datasets().height == 0
     with pytest.raises(StoreError, match="There is no dataset README"):
         store.bars("README")
+
+
+def test_a_damaged_dataset_is_listed_with_its_problem_beside_the_others(store: Store) -> None:
+    for name in ("a", "b", "c"):
+        store.write(name, long([(day(0), "A", 1.0)]), calendar="XNYS", adjusted="none")
+    (store.path / "b" / "versions" / "00000001.json").write_text("{")
+    table = store.datasets()
+    assert table["name"].to_list() == ["a", "b", "c"]
+    assert table["rows"].to_list() == [1, None, 1]
+    assert table["problem"].to_list() == [None, "Version 1 of dataset b is damaged: it is not JSON (line 1).", None]
+    with pytest.raises(StoreError, match="Version 1 of dataset b is damaged"):
+        store.describe("b")
 
 
 @pytest.mark.parametrize("folder", ["with space", "a*[b]?", "key=value", "日本"])

@@ -1,8 +1,9 @@
-"""The disk: failing, full, killed, locked, damaged. A reader sees the old dataset or the new one, never a mix."""
+"""The disk: failing, full, killed, locked, damaged. A reader sees the old version or the new one, never a mix."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import inspect
 import json
 import os
@@ -21,7 +22,7 @@ import pytest
 
 import quantlab
 from quantlab.core import Bars, StoreError
-from quantlab.data import Store, _files
+from quantlab.data import Store, _files, _manifest, _parts, _versions
 
 ROOT = Path(quantlab.__file__).resolve().parents[1]
 
@@ -51,7 +52,15 @@ def value(bars: Bars) -> float:
 
 
 def files(store: Store) -> list[str]:
-    return sorted(path.name for path in (store.path / "x").iterdir())
+    folder = store.path / "x"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def named(store: Store) -> list[str]:
+    """What must be in the folder when nothing is left over: the lock, the versions, and the parts they name."""
+    versions = [int(number) for number in store.versions("x")["version"]]
+    parts = {part.file for number in versions for part in _versions.read(store._folder, "x", number).parts}
+    return sorted([".lock", *parts, *(f"versions/{number:08d}.json" for number in versions)])
 
 
 @contextmanager
@@ -87,11 +96,12 @@ class Breaks:
         return self.real(*args, **kwargs)
 
 
-# The fsyncs of one write: root folder, data, folder, manifest, folder again (which comes after the commit).
+# The fsyncs of one write: root folder; the bars and the dates as drafts; the folders of the dataset, the bars and the
+# dates; the manifest; the folder of the versions (which comes after the commit). The renames: bars, dates, manifest.
 @pytest.mark.parametrize(
-    ("call", "allowed"), [("fsync", 0), ("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 0), ("replace", 1)]
+    ("call", "allowed"), [*(("fsync", number) for number in range(7)), *(("replace", number) for number in range(3))]
 )
-def test_a_failing_disk_leaves_the_old_dataset(
+def test_a_failing_disk_leaves_the_old_version(
     store: Store, monkeypatch: pytest.MonkeyPatch, call: str, allowed: int
 ) -> None:
     before = files(store)
@@ -99,26 +109,24 @@ def test_a_failing_disk_leaves_the_old_dataset(
         patch.setattr(os, call, Breaks(getattr(os, call), allowed))
         with pytest.raises(StoreError, match=r"x could not be written: No space left on device\. Hint: .* untouched"):
             write(store, 2)
-    assert files(store) == before
+    assert files(store) == before == named(store)
     assert value(store.bars("x")) == 1.0
     write(store, 2)
     assert value(store.bars("x")) == 2.0
+    assert files(store) == named(store)
 
 
-def test_a_failing_disk_after_the_commit_is_told_and_keeps_both(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk_after_the_commit_is_told_and_keeps_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", Breaks(os.fsync, 4))
+        patch.setattr(os, "fsync", Breaks(os.fsync, 7))
         with pytest.raises(StoreError, match="was written, but may not have reached the disk: No space left"):
             write(store, 2)
     assert value(store.bars("x")) == 2.0
-    assert (
-        len(files(store)) == 4
-    )  # the lock, the manifest, and both data files: a crash may bring the old manifest back
-    write(store, 3)
-    assert len(files(store)) == 3
+    assert files(store) == named(store)
+    assert store.versions("x").height == 2
 
 
-@pytest.mark.parametrize("target", ["write_parquet", "write_text"])
+@pytest.mark.parametrize("target", ["write_parquet", "open"])
 def test_a_full_disk_while_writing(store: Store, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     before = files(store)
 
@@ -127,8 +135,18 @@ def test_a_full_disk_while_writing(store: Store, monkeypatch: pytest.MonkeyPatch
         place.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def breaking(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if self.name.startswith(".00"):
+            os.close(os.open(self, os.O_WRONLY | os.O_CREAT))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, *args, **kwargs)
+
+    real = Path.open
     with monkeypatch.context() as patch:
-        patch.setattr(pl.DataFrame if target == "write_parquet" else Path, target, full)
+        if target == "open":
+            patch.setattr(Path, "open", breaking)
+        else:
+            patch.setattr(pl.DataFrame, target, full)
         with pytest.raises(StoreError, match="No space left on device"):
             write(store, 2)
     assert files(store) == before
@@ -138,11 +156,23 @@ def test_a_full_disk_while_writing(store: Store, monkeypatch: pytest.MonkeyPatch
 def test_a_first_write_that_fails_makes_no_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "new")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", Breaks(os.replace, 1))
+        patch.setattr(os, "replace", Breaks(os.replace, 2))
         with pytest.raises(StoreError, match="could not be written"):
             write(store, 1)
     assert files(store) == [".lock"]
     assert store.datasets().height == 0
+
+
+def test_an_update_that_fails_leaves_the_old_version(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, held = files(store), store.bars("x").content_hash
+    for call, places in (("fsync", range(7)), ("replace", range(3))):
+        for allowed in places:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, call, Breaks(getattr(os, call), allowed))
+                with pytest.raises(StoreError, match="could not be written: No space left"):
+                    store.update("x", version(5, dates=41))
+            assert files(store) == before
+            assert store.bars("x").content_hash == held
 
 
 def test_a_real_limit_on_file_size(store: Store) -> None:
@@ -162,13 +192,13 @@ except Exception as error:
         out, trace = process.communicate(timeout=60)
     assert out.startswith("StoreError Dataset x could not be written: "), trace
     assert "File too large" in out
-    assert len(files(store)) == 3
+    assert files(store) == named(store)
     assert value(store.bars("x")) == 1.0
 
 
-@pytest.mark.parametrize(("place", "kept"), [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0)])
-def test_killed_at_a_chosen_point(store: Store, place: int, kept: float) -> None:
-    """SIGKILL before and after each of the two renames; the second one is the commit."""
+@pytest.mark.parametrize("place", range(1, 7))
+def test_killed_at_a_chosen_point(store: Store, place: int) -> None:
+    """SIGKILL before and after each of the three renames; the last one is the commit."""
     code = """
 import os, signal, sys
 from quantlab.data import Store
@@ -186,11 +216,14 @@ store.write("x", version(2), calendar="24/7", adjusted="none")
     with child(code, store.path, place) as process:
         _, trace = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, trace
-    assert value(Store(store.path).bars("x")) == kept
-    # The next writer is not kept out by the dead one's lock, and removes what it left.
+    assert value(Store(store.path).bars("x")) == (2.0 if place == 6 else 1.0)
+    # The next writer is not kept out by the dead one's lock, and prune removes what the dead one left.
     write(store, 3)
     assert value(store.bars("x")) == 3.0
-    assert len(files(store)) == 3
+    store.prune("x", before="2100-01-01")
+    assert files(store) == named(store)
+    assert store.versions("x").height == 1
+    assert value(store.bars("x")) == 3.0
 
 
 def test_reading_while_another_process_rewrites_and_is_killed(store: Store) -> None:
@@ -200,7 +233,8 @@ from quantlab.data import Store
 store = Store(sys.argv[1])
 frames = [version(2), version(3)]
 for number in range(1_000_000):
-    store.write("x", frames[number % 2], calendar="24/7", adjusted="none")
+    store.write("x", frames[number % 2], calendar="24/7", adjusted="none", note=str(number))
+    store.prune("x", before="2100-01-01")
     if number == 0:
         print("ready", flush=True)
 """
@@ -217,7 +251,8 @@ for number in range(1_000_000):
     assert value(store.bars("x")) in (2.0, 3.0)
     write(store, 4)
     assert value(store.bars("x")) == 4.0
-    assert len(files(store)) == 3
+    store.prune("x", before="2100-01-01")
+    assert files(store) == named(store)
 
 
 def test_two_writers(store: Store) -> None:
@@ -241,7 +276,7 @@ Store(sys.argv[1]).write("x", version(2), calendar="24/7", adjusted="none")
         # Another dataset is not concerned, and readers take no lock.
         store.write("y", version(5), calendar="24/7", adjusted="none")
         assert value(store.bars("x")) == 1.0
-        _, trace = process.communicate("\n\n", timeout=60)
+        _, trace = process.communicate("\n\n\n", timeout=60)
         assert process.returncode == 0, trace
     assert value(store.bars("x")) == 2.0
     write(store, 3)
@@ -256,18 +291,32 @@ def test_two_writers_in_one_process(store: Store) -> None:
 
 class TestDamage:
     def data(self, store: Store) -> Path:
-        return store.path / "x" / store.describe("x").file
+        return store.path / "x" / store.describe("x").of("bars")[0].file
 
-    def manifest(self, store: Store, **changes: Any) -> None:
-        path = store.path / "x" / "manifest.json"
+    def manifest(self, store: Store, sealed: bool = True, **changes: Any) -> None:
+        path = store.path / "x" / "versions" / "00000001.json"
         facts = json.loads(path.read_text()) | changes
-        path.write_text(json.dumps({key: fact for key, fact in facts.items() if fact is not ...}))
+        facts = {key: fact for key, fact in facts.items() if fact is not ...}
+        if sealed:
+            facts.pop("seal", None)
+            facts["seal"] = _manifest._seal(facts)
+        path.write_text(json.dumps(facts))
+
+    def part(self, store: Store, sealed: bool = True, **changes: Any) -> None:
+        """Change the first part's facts."""
+        parts = json.loads((store.path / "x" / "versions" / "00000001.json").read_text())["parts"]
+        first = {key: fact for key, fact in (parts[0] | changes).items() if fact is not ...}
+        self.manifest(store, sealed, parts=[first, *parts[1:]])
 
     def test_truncated(self, store: Store) -> None:
         path = self.data(store)
         path.write_bytes(path.read_bytes()[:-10])
-        with pytest.raises(StoreError, match=r"x is damaged: bars-\w+\.parquet has \d+ bytes instead of \d+"):
+        with pytest.raises(StoreError, match=r"x is damaged: bars/2024-\w+\.parquet has \d+ bytes instead of \d+"):
             store.bars("x")
+        with pytest.raises(StoreError, match="x is damaged"):
+            store.table("x", "bars")
+        with pytest.raises(StoreError, match="x is damaged"):
+            store.update("x", version(2, dates=3))
 
     def test_one_bit(self, store: Store) -> None:
         path = self.data(store)
@@ -281,23 +330,39 @@ class TestDamage:
         store.bars("x")
         self.test_one_bit(store)
 
-    def test_data_file_gone(self, store: Store) -> None:
+    def test_the_dates_are_checked_too(self, store: Store) -> None:
+        (axis,) = store.describe("x").of("axis")
+        path = store.path / "x" / axis.file
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        with pytest.raises(StoreError, match=r"damaged: the SHA-256 of axis/all-"):
+            store.bars("x")
+
+    def test_writing_the_same_again_repairs(self, store: Store) -> None:
+        self.test_one_bit(store)
+        assert write(store, 1).version == 1
+        assert value(store.bars("x")) == 1.0
         self.data(store).unlink()
-        with pytest.raises(StoreError, match=r"damaged: its data file bars-\w+\.parquet is missing"):
+        write(store, 1)
+        assert value(store.bars("x")) == 1.0
+
+    def test_part_gone(self, store: Store) -> None:
+        self.data(store).unlink()
+        with pytest.raises(StoreError, match=r"damaged: its part bars/2024-\w+\.parquet is missing"):
             store.bars("x")
 
     def test_not_parquet_although_the_hash_is_right(self, store: Store) -> None:
-        path = self.data(store)
-        path.write_bytes(b"no parquet at all")
-        self.manifest(store, size=path.stat().st_size, sha256=_files.digest(path))
+        content = b"no parquet at all"
+        sha256 = hashlib.sha256(content).hexdigest()
+        (store.path / "x" / "bars" / f"2024-{sha256[:12]}.parquet").write_bytes(content)
+        self.part(store, size=len(content), sha256=sha256)
         with pytest.raises(StoreError, match="Dataset x is damaged: "):
             store.bars("x")
 
-    def test_data_file_cannot_be_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_part_cannot_be_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(path: Path) -> str:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-        monkeypatch.setattr(_files, "digest", refuse)
+        monkeypatch.setattr(_parts, "digest", refuse)
         with pytest.raises(StoreError, match="Dataset x cannot be read: Permission denied"):
             store.bars("x")
 
@@ -305,21 +370,22 @@ class TestDamage:
         ("text", "said"),
         [
             (b"", "it is not JSON"),
-            (b'{"schema": 1,', "it is not JSON"),
+            (b'{"schema": 2,', "it is not JSON"),
             (b"\xff\xfe", "it is not UTF-8"),
             (b"[]", "it has no schema version"),
-            (b'{"schema": "1"}', "it has no schema version"),
-            (b'{"schema": 1}', "`size` is missing"),
+            (b'{"schema": "2"}', "it has no schema version"),
+            (b'{"schema": true}', "it has no schema version"),
+            (b'{"schema": 2}', "its seal is broken"),
         ],
     )
     def test_manifest(self, store: Store, text: bytes, said: str) -> None:
-        (store.path / "x" / "manifest.json").write_bytes(text)
-        for read in (store.datasets, lambda: store.bars("x")):
-            with pytest.raises(StoreError, match=f"The manifest of dataset x is damaged: {said}"):
-                read()
-        write(store, 2)
+        (store.path / "x" / "versions" / "00000001.json").write_bytes(text)
+        assert said in store.datasets()["problem"][0]
+        assert said in store.versions("x")["problem"][0]
+        with pytest.raises(StoreError, match=f"Version 1 of dataset x is damaged: {said}"):
+            store.bars("x")
+        assert write(store, 2).version == 2
         assert value(store.bars("x")) == 2.0
-        assert len(files(store)) == 3
 
     @pytest.mark.parametrize(
         ("changes", "said"),
@@ -327,11 +393,15 @@ class TestDamage:
             ({"rows": ...}, "`rows` is missing"),
             ({"rows": "12"}, "`rows` is missing or not of type int"),
             ({"dates": True}, "`dates` is missing or not of type int"),
-            ({"file": "../../secret.parquet"}, "`file` is not a plain file name"),
-            ({"first": "soon"}, "`first` or `last` is not a date"),
-            ({"dataset": "y"}, "it belongs to dataset y"),
+            ({"first": "soon"}, "holds a text that is not a date"),
+            ({"committed_at": "yesterday"}, "holds a text that is not a date"),
+            ({"dataset": "y"}, "it belongs to version 1 of dataset y"),
+            ({"version": 7}, "it belongs to version 7 of dataset x"),
+            ({"bar": "soon"}, "`bar` is 'soon'"),
             ({"symbols": ["S0", None]}, "`symbols` holds something other than text"),
-            ({"symbols": ["S0"]}, "its symbols are not those of the data file"),
+            ({"symbols": ["S0"]}, "its symbols are not those of its parts"),
+            ({"dates": 39}, "it has 40 dates instead of 39"),
+            ({"parts": [3]}, "a part is no mapping"),
         ],
     )
     def test_manifest_fact(self, store: Store, changes: dict, said: str) -> None:
@@ -339,9 +409,32 @@ class TestDamage:
         with pytest.raises(StoreError, match=said):
             store.bars("x")
 
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"partition": "../../secret"}, r"it has a part bars/\.\./\.\./secret"),
+            ({"table": "../bars"}, r"it has a part \.\./bars/2024"),
+            ({"sha256": "../x"}, "it has a part bars/2024-"),
+            ({"size": "big"}, "`size` is missing or not of type int"),
+            ({"first": "never"}, "holds a text that is not a date"),
+            ({"last": "2024-01-05"}, "its dates are not those of its parts"),
+            ({"first": "2024-01-03"}, "its dates are not those of its parts"),
+        ],
+    )
+    def test_part_fact(self, store: Store, changes: dict, said: str) -> None:
+        self.part(store, **changes)
+        with pytest.raises(StoreError, match=said):
+            store.bars("x")
+
+    @pytest.mark.parametrize("changes", [{"note": "other"}, {"adjusted": "none "}, {"seal": ...}, {"mood": "good"}])
+    def test_a_change_breaks_the_seal(self, store: Store, changes: dict) -> None:
+        self.manifest(store, sealed=False, **changes)
+        with pytest.raises(StoreError, match="Version 1 of dataset x is damaged: its seal is broken"):
+            store.describe("x")
+
     def test_newer_schema(self, store: Store) -> None:
-        self.manifest(store, schema=2, created_by="quantlab 9.0")
-        with pytest.raises(StoreError, match=r"schema version 2, and this quantlab reads up to 1.*quantlab 9\.0"):
+        self.manifest(store, schema=3, created_by="quantlab 9.0")
+        with pytest.raises(StoreError, match=r"schema version 3, and this quantlab reads up to 2.*quantlab 9\.0"):
             store.bars("x")
 
     def test_a_later_fact_is_ignored(self, store: Store) -> None:
@@ -349,17 +442,52 @@ class TestDamage:
         assert value(store.bars("x")) == 1.0
 
     def test_manifest_cannot_be_read(self, store: Store) -> None:
-        path = store.path / "x" / "manifest.json"
+        path = store.path / "x" / "versions" / "00000001.json"
         path.unlink()
         path.mkdir()
-        with pytest.raises(StoreError, match="The manifest of dataset x cannot be read: Is a directory"):
+        with pytest.raises(StoreError, match="Version 1 of dataset x cannot be read: Is a directory"):
             store.bars("x")
 
 
-def test_a_reader_gives_up_on_a_dataset_that_never_stands_still(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(path: Path) -> str:
-        raise FileNotFoundError(path)
+class TestSchemaOne:
+    """A folder as the first layout left it: a manifest and one data file, without versions."""
 
-    monkeypatch.setattr(_files, "digest", gone)
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Store:
+        folder = tmp_path / "old" / "x"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text('{"schema": 1, "dataset": "x"}')
+        (folder / "bars-0123456789ab.parquet").write_bytes(b"PAR1")
+        return Store(tmp_path / "old")
+
+    def test_it_says_what_it_is(self, old: Store) -> None:
+        said = (
+            r"Dataset x in .*old has schema version 1, .*Hint: write it again from its source; `quantlab data sample`"
+        )
+        for read in (old.bars, old.describe, old.versions, lambda name: old.update(name, version(2))):
+            with pytest.raises(StoreError, match=said):
+                read("x")
+        assert "schema version 1" in old.datasets()["problem"][0]
+
+    def test_writing_it_again_replaces_it_after_the_commit(self, old: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", Breaks(os.replace, 2))
+            with pytest.raises(StoreError, match="could not be written"):
+                write(old, 2)
+        assert files(old) == [".lock", "bars-0123456789ab.parquet", "manifest.json"]
+        write(old, 2)
+        assert files(old) == named(old)
+        assert value(old.bars("x")) == 2.0
+
+
+def test_a_reader_gives_up_on_a_dataset_that_never_stands_still(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(name: str, part: object) -> Path:
+        raise FileNotFoundError(name)
+
+    numbers = iter(range(10_000))
+    monkeypatch.setattr(store._folder, "local", gone)
+    real = store._folder.numbers
+    # Between two looks the version that was read is pruned.
+    monkeypatch.setattr(store._folder, "numbers", lambda name: real(name) if next(numbers) % 2 == 0 else [])
     with pytest.raises(StoreError, match="rewritten faster than it can be read"):
         store.bars("x")

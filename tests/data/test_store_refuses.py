@@ -61,6 +61,8 @@ def having(**columns: list) -> pl.DataFrame:
         (having(symbol=["A", "B", None, "C"]), LabelError, "Column symbol of dataset prices is null at row 2."),
         (having(symbol=["A", "", "A", "B"]), LabelError, "Symbol ''"),
         (having(symbol=["A", "B", "A", "B "]), LabelError, "Symbol 'B '"),
+        (having(symbol=["A", "B", "A", "B\x07"]), LabelError, r"Symbol 'B\x07'"),
+        (having(adj_close=[1.0, 0.0, 1.0, 1.0]), DataError, "adj_close of MSFT 2014-06-09 is 0"),
         (pl.concat([good(), good()]), LabelError, "AAPL 2014-06-09 and 3 more twice, with the same values."),
         (having(close=[1.0, 0.0, 0.0, 2.0]), DataError, "close of MSFT 2014-06-09 and 1 more is 0; a price must be"),
         (having(close=[1.0, 2.0, -3.5, 2.0]), DataError, "close of AAPL 2014-06-10 is -3.5"),
@@ -86,7 +88,7 @@ ZONED = [datetime(2014, 6, 9, tzinfo=ZoneInfo("Asia/Tokyo"))] * 4
 @pytest.mark.parametrize(
     ("dates", "said"),
     [
-        (pl.Series([datetime(2014, 6, 9)] * 4), "`pl.col('date').dt.date()`."),
+        (pl.Series([datetime(2014, 6, 9)] * 4), "`pl.col('date').dt.date()`. Intraday bars are stored with"),
         (pl.Series(ZONED, dtype=pl.Datetime("us", "Asia/Tokyo")), "which is the day in Asia/Tokyo"),
         (pl.Series(ZONED, dtype=pl.Datetime("ns", "Asia/Tokyo")), "`.dt.convert_time_zone()` comes first for another."),
         (pl.Series(["2014-06-09"] * 4), "US dates `.str.to_date(format='%m/%d/%Y')`."),
@@ -177,6 +179,10 @@ def test_pandas_frame_names_the_conversion(tmp_path: Path) -> None:
         ({"note": None}, KindError, "`note` must be text, received NoneType"),
         ({"units": {"open": "EUR"}}, InputError, "`units` names open, and the frame has close, volume"),
         ({"units": {"close": 1}}, KindError, "The unit of close must be text"),
+        ({"bar": "2d"}, InputError, '`bar` must be "1d", or minutes or hours such as "5min" and "1h", received \'2d\''),
+        ({"bar": 5}, InputError, "received 5."),
+        ({"bar": "1min"}, KindError, "Column date of dataset prices must be moments with a time zone, received Date."),
+        ({"bar": "12h"}, InputError, "A session of XNYS has 390 minutes, and a bar of 720 is longer."),
     ],
 )
 def test_argument(tmp_path: Path, changed: dict, error: type[Exception], said: str) -> None:
@@ -189,8 +195,8 @@ def test_argument(tmp_path: Path, changed: dict, error: type[Exception], said: s
 def test_missing_values_are_no_offense(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write("prices", having(close=[None, math.nan, 3.0, 4.0]), calendar="XNYS", adjusted="none")
-    stored = pl.read_parquet(tmp_path / "prices" / store.describe("prices").file)
-    assert stored["close"].to_list() == [None, None, 3.0, 4.0]
-    assert stored.schema == {
-        "date": pl.Date, "symbol": pl.Enum(["AAPL", "MSFT"]), "close": pl.Float64, "volume": pl.Float64,
-    }  # fmt: skip
+    stored = pl.read_parquet(tmp_path / "prices" / store.describe("prices").of("bars")[0].file)
+    assert stored.rows() == [
+        (D1, "AAPL", None, 1.0), (D2, "AAPL", 3.0, 3.0), (D1, "MSFT", None, 2.0), (D2, "MSFT", 4.0, 4.0),
+    ]  # fmt: skip
+    assert stored.schema == {"date": pl.Date, "symbol": pl.String, "close": pl.Float64, "volume": pl.Float64}

@@ -8,20 +8,66 @@ to add.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import types
+from datetime import date, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
 from quantlab.core import Bars, Frequency, LookAheadError, Panel, QuantlabError
 from quantlab.core.periods import sessions
 from quantlab.core.rng import generator
+from quantlab.data.schemas import TABLES
 from quantlab.testing import assert_causal
 
-ROOMS = ("quantlab.core.ts", "quantlab.core.xs", "quantlab.signals", "quantlab.portfolio")
+ROOMS = (
+    "quantlab.core.ts",
+    "quantlab.core.xs",
+    "quantlab.data.events",
+    "quantlab.data.universe",
+    "quantlab.signals",
+    "quantlab.portfolio",
+)
 LATER = ("quantlab.regimes", "quantlab.risk")
+
+DAYS = [date(2019, 1, 1) + timedelta(days=23 * i) for i in range(30)]
+# Tables that reach beyond the last bar: what is in them about later days must not show.
+MEMBERS = pl.DataFrame(
+    {"symbol": list("ABCDEF") * 5, "start": DAYS, "end": [day + timedelta(days=90 + day.day) for day in DAYS]}
+)
+SECTORS = pl.DataFrame(
+    [(symbol, "sector", name, start, None) for symbol, name, start in zip("ABCDEF", "xyzxyx", DAYS[::5], strict=True)],
+    schema=TABLES["reference"].schema,
+    orient="row",
+)
+
+
+def published() -> pl.DataFrame:
+    """900 events, some restated, some withdrawn, known from days to months after what they speak of."""
+    draw = generator(14)
+    happened = np.datetime64("2018-06-01T00:00:00", "us") + draw.integers(0, 900, 900) * np.timedelta64(86_400_000_000)
+    delay = draw.integers(1, 120 * 24, 900) * np.timedelta64(3_600_000_000)
+    values = np.where(draw.random(900) < 0.05, np.nan, draw.normal(size=900))
+    frame = pl.DataFrame(
+        {
+            "id": draw.choice(list("ABCDEF"), 900),
+            "event_time": happened,
+            "available_time": happened + delay,
+            "field": "eps",
+            "value": values,
+        }
+    )
+    moments = pl.col("event_time", "available_time").dt.replace_time_zone("UTC")
+    frame = frame.with_columns(moments, pl.col("value").fill_nan(None))
+    return frame.unique(TABLES["events"].key, maintain_order=True)
+
+
+EVENTS = published()
+ANNOUNCED = EVENTS.with_columns(event_time="available_time", available_time="event_time")
 
 # A value for each parameter that has no default, or whose default would ask for long data; by name, for all functions.
 VALUES = {
@@ -29,7 +75,11 @@ VALUES = {
     "lookback": 63,
     "skip": 5,
     "lag": 3,
+    "members": MEMBERS,
+    "minimum_coverage": 0.5,
+    "n": 3,
     "periods": 252.0,
+    "reference": SECTORS,
     "top": 0.4,
     "buckets": 3,
 }
@@ -39,6 +89,8 @@ CHOICES = {
     "bottom": [0.2, 2],
     "kind": ["simple", "log"],
     "rebalance": ["month_end", "week_end", "every 5", 3],
+    "field": [],
+    "series": [],
     "skip": [0],
     "top": [2],
     "weighting": ["equal", "score"],
@@ -49,12 +101,73 @@ EXAMPLES = {
     "quantlab.core.ts.ewm_std": [{"span": 10.0}, {"halflife": 5.0, "min_periods": 7}],
     "quantlab.core.xs.demean": [{"groups": {"A": "x", "B": "x", "C": "y", "D": "y", "E": "y", "F": None}}],
     "quantlab.core.xs.winsorize": [{"lower": 0.2, "upper": 0.7}],
+    "quantlab.data.events.age": [
+        {"events": EVENTS, "field": "eps", **extra}
+        for extra in (
+            {},
+            {"since": "revised"},
+            {"since": "event"},
+            {"unit": "bars"},
+            {"since": "event", "unit": "bars"},
+            {"series": "A"},
+        )
+    ],
+    "quantlab.data.events.days_until": [{"events": ANNOUNCED, "field": "eps"}],
+    "quantlab.data.events.panel": [
+        {"events": EVENTS, "field": "eps", **extra}
+        for extra in ({}, {"kind": "previous"}, {"kind": "change"}, {"series": "B"}, {"max_age": 20.0})
+    ],
+    "quantlab.data.universe.screen": [
+        {"minimum_price": 38.0, "minimum_history": 30, "lag": 0},
+        {"volume": "volume", "minimum_dollar_volume": 1e6, "statistic": "mean"},
+        {"volume": "volume", "minimum_dollar_volume": 1.5e6, "statistic": "median"},
+    ],
+    "quantlab.data.universe.top_by_dollar_volume": [
+        {"volume": "volume"},
+        {"volume": "volume", "rebalance": "week_end", "band": 0.5, "statistic": "mean", "lag": 0},
+        {"volume": "volume", "rebalance": 5, "member": "member"},
+    ],
     "quantlab.portfolio.long_short": [{"bottom": 0.2, "net": 0.3, "weighting": "score"}],
 }
 # Functions that cannot be called with their defaults, so that their examples are all there is.
-EXAMPLES_ALONE = {"quantlab.core.ts.ewm_mean", "quantlab.core.ts.ewm_std"}
+EXAMPLES_ALONE = {
+    "quantlab.core.ts.ewm_mean",
+    "quantlab.core.ts.ewm_std",
+    "quantlab.data.events.age",
+    "quantlab.data.events.days_until",
+    "quantlab.data.events.panel",
+    "quantlab.data.universe.screen",
+    "quantlab.data.universe.top_by_dollar_volume",
+}
+_TABLE = "makes or reads a table, no Panel"
 # Public names of the rooms that are not functions of data, with the reason.
-EXEMPT: dict[str, str] = {}
+EXEMPT: dict[str, str] = {
+    "quantlab.data.events.Events": "a table with notes",
+    "quantlab.data.events.EventsLike": "a type",
+    "quantlab.data.events.Lag": "a value",
+    "quantlab.data.events.as_first_reported": _TABLE,
+    "quantlab.data.events.coverage": "says which events find no column: no value over time",
+    "quantlab.data.events.earnings": _TABLE,
+    "quantlab.data.events.from_frame": _TABLE,
+    "quantlab.data.events.fundamentals": _TABLE,
+    "quantlab.data.events.history": _TABLE,
+    "quantlab.data.events.known_at": _TABLE,
+    "quantlab.data.events.lags": _TABLE,
+    "quantlab.data.events.macro": _TABLE,
+    "quantlab.data.events.sentiment": _TABLE,
+    "quantlab.data.events.short_interest": _TABLE,
+    "quantlab.data.events.surprise": _TABLE,
+    "quantlab.data.universe.DelistingPolicy": "a value",
+    "quantlab.data.universe.SymbolHistory": "a table with questions to it",
+    "quantlab.data.universe.delisting_actions": _TABLE,
+    "quantlab.data.universe.delisting_problems": "judges data with hindsight, as `quality` does",
+    "quantlab.data.universe.facts_from_snapshots": _TABLE,
+    "quantlab.data.universe.from_intervals": _TABLE,
+    "quantlab.data.universe.from_snapshots": _TABLE,
+    "quantlab.data.universe.listings": "first and last prices: what a listing was, known at its end",
+    "quantlab.data.universe.sector_at": "asks about one day",
+    "quantlab.data.universe.sector_names": _TABLE,
+}
 
 
 def dates() -> np.ndarray:
@@ -135,7 +248,11 @@ def calls(name: str, function) -> list[tuple[list, dict]]:
         pytest.fail(f"{name} is a class, which this test cannot call: add it to EXEMPT in {__name__} with the reason.")
     parameters = inspect.signature(function).parameters.values()
     positional, base, optional = [], {}, []
+    examples = [filled(extra) for extra in EXAMPLES.get(name, [])]
+    told = set.union(*map(set, examples)) if name in EXAMPLES_ALONE else set()
     for parameter in parameters:
+        if parameter.name in told:
+            continue
         required = parameter.default is parameter.empty
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
@@ -164,13 +281,36 @@ def calls(name: str, function) -> list[tuple[list, dict]]:
     if not positional and not any(takes_data(parameter) for parameter in parameters):
         pytest.fail(f"{name} takes no Panel and no Bars: add it to EXEMPT in {__name__} with the reason.")
     plain = [] if name in EXAMPLES_ALONE else [{}, *optional]
-    return [(positional, base | extra) for extra in [*plain, *EXAMPLES.get(name, [])]]
+    return [(positional, base | extra) for extra in [*plain, *examples]]
+
+
+def filled(keywords: dict) -> dict:
+    """Arguments in which the name of an input in place of a Panel has become that input."""
+    return {key: INPUTS[key]() if key in INPUTS and value == key else value for key, value in keywords.items()}
+
+
+def with_tables(function, positional: list, keywords: dict):
+    """Return (function, positional, keywords) with tables that are no Panels given to the function beforehand.
+
+    They stay whole while the Panels are cut: a table holds later days too, and the function must not show them.
+    """
+    tables = {key: value for key, value in keywords.items() if isinstance(value, pl.DataFrame)}
+    if not tables:
+        return function, positional, keywords
+    names = [name for name in inspect.signature(function).parameters if name not in keywords]
+
+    @functools.wraps(function)
+    def asked(*data, **others):
+        return function(**dict(zip(names, data, strict=False)), **tables, **others)
+
+    return asked, positional, {key: value for key, value in keywords.items() if key not in tables}
 
 
 def check(name: str, function) -> None:
     for positional, keywords in calls(name, function):
         try:
-            assert_causal(function, *positional, **keywords)
+            asked, data, options = with_tables(function, positional, keywords)
+            assert_causal(asked, *data, **options)
         except LookAheadError:
             raise
         except (QuantlabError, TypeError) as error:

@@ -35,7 +35,7 @@ NARROWER = {"live": {"core", "data", "execution", "portfolio", "risk", "metrics"
 # Library -> the modules that may import it, by prefix. A library that stands in no table is not a dependency.
 EVERYWHERE = {"numpy", "polars"}
 HOMES = {
-    "exchange_calendars": ("quantlab.core.periods", "quantlab.data"),
+    "exchange_calendars": ("quantlab.core.periods", "quantlab.data.calendars"),
     "jinja2": ("quantlab.report", "quantlab.live"),
     "markupsafe": ("quantlab.report",),
     "numba": ("quantlab.core._kernel",),
@@ -63,6 +63,7 @@ ONE_MODULE = {
     "ib_insync",
     "lightgbm",
     "mlflow",
+    "obstore",
     "prometheus_client",
     "skfolio",
     "vectorbt",

@@ -1,0 +1,85 @@
+"""The tables that ride on ``Bars``: corporate actions and borrow data, cut to the symbols and dates of the bars.
+
+Their full schema stands in ``quantlab.data.schemas``; here are the columns that the core needs to keep them consistent
+with the Panels beside them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from quantlab.core import _labels
+from quantlab.core._errors import InputError, KindError
+from quantlab.core._lazy import lazy
+
+if TYPE_CHECKING:
+    import hashlib
+
+    import polars as pl
+else:
+    pl = lazy("polars")
+
+_ORDER = {"actions": ("date", "symbol", "kind"), "borrow": ("date", "symbol")}
+_NEEDED = {"actions": ("symbol", "date", "kind", "value"), "borrow": ("symbol", "date", "rate")}
+
+
+def cut(table: Any, name: str, dates: np.ndarray, symbols: tuple[str, ...]) -> pl.DataFrame:
+    """Return the rows of a table that concern the bars, sorted.
+
+    Actions: those with an ex-date from the first to the last date. Borrow data: those from the first to the last date,
+    and for each symbol the row before, which still holds on the first. Of intraday bars the days in UTC count, and the
+    day after, since in the exchange's time zone it may have begun.
+
+    Raises
+    ------
+    KindError
+        When it is no Polars frame, or its dates are not of type Date.
+    InputError
+        When a column is missing.
+    """
+    if not isinstance(table, pl.DataFrame):
+        raise KindError(
+            f"`{name}` must be a Polars DataFrame, received {type(table).__name__}.",
+            hint=f"its columns are {', '.join(_NEEDED[name])}: `ql.data.schemas.TABLES['{name}']`.",
+        )
+    for column in _NEEDED[name]:
+        if column not in table.columns:
+            raise InputError(f"`{name}` has no column `{column}` (it has {', '.join(table.columns) or 'none'}).")
+    if table.schema["date"] != pl.Date:
+        raise KindError(f"Column date of `{name}` must be of type Date, received {table.schema['date']}.")
+    texts = [column for column in ("symbol", "kind") if table.schema.get(column) not in (None, pl.String)]
+    table = table.with_columns(pl.col(texts).cast(pl.String)) if texts else table
+    day, symbol = pl.col("date"), pl.col("symbol")
+    first, last = (date.astype(_labels.DAY).item() for date in dates[[0, -1]])
+    after = last if dates.dtype == _labels.DAY else (dates[-1].astype(_labels.DAY) + np.timedelta64(1, "D")).item()
+    rows = table.filter(symbol.is_in(symbols), day <= after).sort(_ORDER[name], maintain_order=True)
+    if name == "actions":
+        return rows.filter(day >= first)
+    still = day.filter(day <= first).max().over("symbol")
+    return rows.filter((day >= first) | (day == still))
+
+
+def hash_into(digest: hashlib._Hash, name: str, table: pl.DataFrame) -> None:
+    """Feed a table to a hash: equal rows in equal columns give equal bytes."""
+    digest.update(f"{name} {table.height}".encode())
+    for column in sorted(table.columns):
+        values = table[column]
+        text = values.dtype in (pl.String, pl.Categorical, pl.Enum)
+        kind = "text" if text else "float" if values.dtype.is_float() else "other"
+        digest.update(f" {column} {kind}".encode())
+        digest.update(np.packbits(values.is_null().to_numpy()).tobytes())
+        if text:
+            texts = values.cast(pl.String).fill_null("")
+            names = texts.unique().sort()
+            for word in names.to_list():
+                digest.update(b"%d:%s" % (len(word.encode()), word.encode()))
+            numbers = texts.cast(pl.Enum(names)).to_physical().to_numpy()
+            digest.update(numbers.astype(np.int64).tobytes())
+        elif kind == "float":
+            floats = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+            # Equal numbers count as equal, whatever their bits.
+            digest.update((np.where(np.isnan(floats), np.nan, floats) + 0.0).tobytes())
+        else:
+            digest.update(values.to_physical().cast(pl.Int64).fill_null(0).to_numpy().tobytes())

@@ -1,0 +1,89 @@
+"""Kernels of the as-of join: one pass over the events of each id in the order in which they became known."""
+
+# mypy: allow-untyped-defs
+from __future__ import annotations
+
+import numpy as np
+
+from quantlab.core import kernel
+
+
+@kernel
+def as_known(column, event, available, value, back, out_value, out_event, out_first, out_last):
+    """After each row, the ``back``-th latest event that is known then: its value and its moments.
+
+    Rows are sorted by column, then by availability. ``out_event`` is the smallest int64 while there are not so many
+    events. ``out_first`` is when that event was first known, ``out_last`` when its value was.
+    """
+    n = column.size
+    events = np.empty(n, np.int64)
+    values = np.empty(n, np.float64)
+    firsts = np.empty(n, np.int64)
+    lasts = np.empty(n, np.int64)
+    count = 0
+    for row in range(n):
+        if row == 0 or column[row] != column[row - 1]:
+            count = 0
+        # Most events come in order, so the place is at or near the end.
+        place = count
+        while place > 0 and events[place - 1] > event[row]:
+            place -= 1
+        if place > 0 and events[place - 1] == event[row]:
+            values[place - 1] = value[row]
+            lasts[place - 1] = available[row]
+        else:
+            for k in range(count, place, -1):
+                events[k], values[k], firsts[k], lasts[k] = events[k - 1], values[k - 1], firsts[k - 1], lasts[k - 1]
+            events[place], values[place] = event[row], value[row]
+            firsts[place], lasts[place] = available[row], available[row]
+            count += 1
+        if count > back:
+            found = count - 1 - back
+            out_value[row], out_event[row] = values[found], events[found]
+            out_first[row], out_last[row] = firsts[found], lasts[found]
+        else:
+            out_value[row] = np.nan
+            out_event[row] = np.iinfo(np.int64).min
+
+
+@kernel
+def fill(bar, column, value, until, out):
+    """Write each value at its bar and column and carry it forward to bars before ``until``; later rows win."""
+    rows, columns = out.shape
+    state = np.full(columns, np.nan)
+    ends = np.full(columns, rows, np.int64)
+    k = 0
+    for t in range(rows):
+        while k < bar.size and bar[k] == t:
+            state[column[k]] = value[k]
+            ends[column[k]] = until[k]
+            k += 1
+        for c in range(columns):
+            out[t, c] = state[c] if t < ends[c] else np.nan
+
+
+@kernel
+def elapsed(bar, column, moment, now, out):
+    """Write at each bar the time since the moment that holds there, in the unit of both; NaN before the first."""
+    rows, columns = out.shape
+    state = np.zeros(columns, np.float64)
+    known = np.zeros(columns, np.bool_)
+    k = 0
+    for t in range(rows):
+        while k < bar.size and bar[k] == t:
+            state[column[k]] = moment[k]
+            known[column[k]] = True
+            k += 1
+        for c in range(columns):
+            out[t, c] = now[t] - state[c] if known[c] else np.nan
+
+
+@kernel
+def soonest(column, start, stop, moment, now, out):
+    """Write the time to the nearest of the moments that are announced at each bar: row i is, from start to stop."""
+    for i in range(column.size):
+        c = column[i]
+        for t in range(start[i], stop[i]):
+            wait = moment[i] - now[t]
+            if np.isnan(out[t, c]) or wait < out[t, c]:
+                out[t, c] = wait

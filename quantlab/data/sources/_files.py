@@ -1,0 +1,149 @@
+"""``Csv`` and ``Parquet``: files on the disk as sources, read as an import reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from quantlab.core import DataError
+from quantlab.data import _evidence, _reading, _rows
+from quantlab.data._at_rest import bars_at_rest, days_of
+from quantlab.data._evidence import Fact
+from quantlab.data._file import PARQUET, TEXT
+from quantlab.data._layout import Layout
+from quantlab.data._reading import Read
+from quantlab.data.sources._source import Batch, Failure, cut
+
+
+class _Files:
+    """Files of one kind, read at their first use and once."""
+
+    _kinds: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        path: Any,
+        *,
+        calendar: str | None = None,
+        adjusted: str | None = None,
+        bar: str | None = None,
+        units: Mapping[str, str] | None = None,
+        **layout: Any,
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self._told = {"calendar": calendar, "adjusted": adjusted, "bar": bar}
+        self._units = dict(units or {})
+        self._layout = Layout.of(layout)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.path}"
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """As given."""
+        return dict(self._units)
+
+    @property
+    def calendar(self) -> str | None:
+        """As given, else the calendar that the dates fit; None when there is none."""
+        if self._told["calendar"] is not None:
+            return self._told["calendar"]
+        fact = _evidence.calendar(days_of(self._bars[1], self._read), None)
+        return None if fact is None else fact.value
+
+    @property
+    def adjusted(self) -> str:
+        """As given, else what the files prove, else "unknown"."""
+        if self._told["adjusted"] is not None or not self._read.daily:
+            return self._told["adjusted"] or "unknown"
+        return _evidence.adjusted(self._bars[1], self._read.judged.dividends, None).value
+
+    @property
+    def bar(self) -> str:
+        """As given, else by the steps of the dates."""
+        return self._bars[0].value
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols of all files, sorted."""
+        return tuple(self._bars[1]["symbol"].unique().cast(pl.String).sort())
+
+    def fetch(self, symbols: Sequence[str], start: date | None, end: date | None) -> Batch:
+        """Return the bars of ``symbols`` in [start, end]; what a file lacks is a failure, what it refuses a reject."""
+        known = set(self.symbols())
+        unread = {name.source: name.reason for name in self._read.unread}
+        failures = [
+            Failure(symbol, next((why for file, why in unread.items() if Path(file).stem == symbol), None)
+                    or f"{self.path} has no {symbol}.")
+            for symbol in symbols if symbol not in known
+        ]  # fmt: skip
+        held = cut(self._bars[1], symbols, start, end)
+        here = set(held["symbol"].unique().cast(pl.String))
+        notes = [f"{symbol} has no bars from {start} to {end}." for symbol in symbols if symbol in known - here]
+        events = _rows.actions_of(cut(self._read.judged.dividends, symbols, start, end))
+        rejects = self._read.rejects.filter(pl.col("symbol").is_in(list(symbols)))
+        return Batch(held, events, rejects, tuple(failures), tuple(notes))
+
+    @cached_property
+    def _read(self) -> Read:
+        found = _reading.read(self.path, self._layout, kinds=self._kinds)
+        if found.judged.bars.height == 0:
+            raise DataError(f"{self.path} has no row that could be a bar.")
+        return found
+
+    @cached_property
+    def _bars(self) -> tuple[Fact, pl.DataFrame]:
+        length, bars, _ = bars_at_rest(self._read, self._told["bar"], self._layout.stamp)
+        return length, bars.with_columns(pl.col("symbol").cast(pl.String)).sort("symbol", "date")
+
+
+class Csv(_Files):
+    r"""A CSV file, or a folder or pattern of them, as a source.
+
+    Parameters
+    ----------
+    path : path
+        Without a column for the symbol, the names of the files are the symbols.
+    calendar, adjusted, bar : str, optional
+        By default what the files prove.
+    units : mapping of field to unit, optional
+    **layout
+        The fields of ``Layout``: ``columns``, ``symbol``, ``date_format``, ``time_zone``, ``stamp``, ``separator``,
+        ``decimal``, ``encoding``, ``missing``, ``where``.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> _ = (folder / "AB.csv").write_text("Date;Last\n2024-01-02;9,5\n2024-01-03;9,75\n")
+    >>> source = Csv(folder, calendar="XNYS", adjusted="none", columns={"close": "Last"})
+    >>> source.fetch(["AB"], date(2024, 1, 3), None).bars.rows()
+    [(datetime.date(2024, 1, 3), 'AB', 9.75)]
+    """
+
+    _kinds = TEXT
+
+
+class Parquet(_Files):
+    """A Parquet file, or a folder or pattern of them, as a source.
+
+    Parameters
+    ----------
+    path : path
+    calendar, adjusted, bar : str, optional
+        By default what the files prove.
+    units : mapping of field to unit, optional
+    **layout
+        As for ``Csv``.
+    """
+
+    _kinds = PARQUET
