@@ -11,7 +11,7 @@ import polars as pl
 from _timing import paired, row
 
 from quantlab.core import Panel, as_bars
-from quantlab.data._adjust import adjust
+from quantlab.data.adjustment._adjust import adjust
 
 SYMBOLS, DATES, REPEATS = 504, 4_768, 5
 PRICES = ("open", "high", "low", "close")

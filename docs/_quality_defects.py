@@ -11,7 +11,7 @@ import polars as pl
 from quantlab.core import Bars, Panel
 from quantlab.core.rng import generator
 from quantlab.data import Store, quality, schemas
-from quantlab.data._series import quality_of_series
+from quantlab.data.checks._series import quality_of_series
 
 WANTED = 300  # planted defects of each kind
 APART, EDGE = 130, 140  # bars between two of them, and to the ends

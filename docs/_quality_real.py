@@ -13,7 +13,7 @@ import polars as pl
 
 from quantlab.core import Bars, Frequency, Panel
 from quantlab.data import quality, schemas
-from quantlab.data._series import quality_of_series
+from quantlab.data.checks._series import quality_of_series
 
 AV, WIKI, KAGGLE = "us_equity_av_raw_1999_2021", "sp500_wiki_adj_2013_2018", "sp500_kaggle5yr_2013_2018"
 LEAN, ETF, VIX = "lean_us_daily_raw", "etf_adj_1999_2017", "vix_daily_1990_2026"

@@ -18,9 +18,9 @@ import numpy as np
 
 from quantlab.core import Bars
 from quantlab.data import Store, samples
-from quantlab.data import _rules_actions as actions
-from quantlab.data import _rules_moves as moves
-from quantlab.data._findings import RULES
+from quantlab.data.checks import _rules_actions as actions
+from quantlab.data.checks import _rules_moves as moves
+from quantlab.data.checks._findings import RULES
 
 PAGE = Path(__file__).with_name("quality.md")
 GOLDEN = Path(__file__).with_name("quality_real.json")

@@ -99,7 +99,7 @@ def import_(
     kept in table rejects; files that cannot be read are listed, and the others are taken (exit code 3).
     """
     from quantlab.cli import _show, _show_data
-    from quantlab.data._import import ingest
+    from quantlab.data.ingestion._import import ingest
 
     if update and replace:
         raise InputError("--update and --replace exclude each other.")
@@ -164,8 +164,8 @@ def pull(
     them is reported, and its history fetched anew. What could not be fetched is listed (exit code 3).
     """
     from quantlab.cli import _show, _show_data
-    from quantlab.data._patience import Patience
-    from quantlab.data._pull import pull as run
+    from quantlab.data.ingestion._patience import Patience
+    from quantlab.data.ingestion._pull import pull as run
 
     chosen = _symbols(symbols, symbols_from)
     with _show.progress() as progress:
@@ -209,7 +209,7 @@ def check(
     --fail-on. Decide about them with `quantlab data review`.
     """
     from quantlab.cli import _review, _show, _show_data
-    from quantlab.data._check import check as run
+    from quantlab.data.checks._check import check as run
 
     levels = ("error", "warning", "info")
     if fail_on not in levels:
@@ -313,7 +313,7 @@ def compare(
 ) -> None:
     """List the days on which two datasets disagree, and on whose side the odd value is."""
     from quantlab.cli import _review, _show, _show_data
-    from quantlab.data._compare import compare as run
+    from quantlab.data.adjustment._compare import compare as run
 
     place = _store(store)
     one, other = (place.bars(each, symbols=symbol or None) for each in (a, b))

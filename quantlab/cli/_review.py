@@ -41,7 +41,7 @@ def export(frame: pl.DataFrame, path: Path) -> None:
 
 def export_open(store: Store, name: str, path: Path) -> int:
     """Write the open findings with empty columns ``decision`` and ``note``; return how many."""
-    from quantlab.data._check import check
+    from quantlab.data.checks._check import check
 
     found = check(store, name).filter(pl.col("status") == "open", pl.col("date").is_not_null())
     blank = pl.lit(None, dtype=pl.String)
@@ -106,8 +106,8 @@ def from_file(store: Store, name: str, path: Path) -> pl.DataFrame:
 
 
 def _demand_rule(rule: str, found: pl.DataFrame | None) -> None:
-    from quantlab.data._findings import RULES
-    from quantlab.data._rows import RULES as REFUSALS
+    from quantlab.data.checks._findings import RULES
+    from quantlab.data.ingestion._rows import RULES as REFUSALS
 
     known = {*RULES, *REFUSALS, *([] if found is None else found["rule"].to_list())}
     if rule not in known:

@@ -154,7 +154,7 @@ def _bars(config: _config.Config) -> Bars:
     from quantlab.data import Store
 
     data = config.data
-    store = Store(Path(data.store))
+    store = Store(data.store)
     bars = store.bars(data.dataset, start=data.start, end=data.end, symbols=data.symbols)
     if config.backtest.fill == "next_open":
         bars.demand("open")

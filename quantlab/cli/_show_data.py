@@ -14,8 +14,8 @@ from quantlab.cli._show import MISSING, line, new_table
 
 if TYPE_CHECKING:
     from quantlab.data import Store
-    from quantlab.data._import_report import ImportReport
-    from quantlab.data._pull import PullReport
+    from quantlab.data.ingestion._import_report import ImportReport
+    from quantlab.data.ingestion._pull import PullReport
 
 _MANY = 20
 _SEVERITIES = ("error", "warning", "info")

@@ -16,21 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 # Public name -> where it is defined. Loaded at first use: a script that only reads bars needs a fifth of this room.
 _HOME = {
-    "Change": "quantlab.data._upsert",
-    "ImportReport": "quantlab.data._import_report",
-    "Manifest": "quantlab.data._manifest",
-    "Patience": "quantlab.data._patience",
-    "PullReport": "quantlab.data._pull",
-    "Store": "quantlab.data._store",
-    "adjust": "quantlab.data._adjust",
-    "adjustment_factors": "quantlab.data._adjust",
-    "check": "quantlab.data._check",
-    "compare": "quantlab.data._compare",
-    "decide": "quantlab.data._review",
-    "ingest": "quantlab.data._import",
-    "pull": "quantlab.data._pull",
-    "quality": "quantlab.data._quality",
-    "quality_of_series": "quantlab.data._series",
+    "Change": "quantlab.data.store._upsert",
+    "ImportReport": "quantlab.data.ingestion._import_report",
+    "Manifest": "quantlab.data.store._manifest",
+    "Patience": "quantlab.data.ingestion._patience",
+    "Pruned": "quantlab.data.store._prune",
+    "PullReport": "quantlab.data.ingestion._pull",
+    "Store": "quantlab.data.store._store",
+    "adjust": "quantlab.data.adjustment._adjust",
+    "adjustment_factors": "quantlab.data.adjustment._adjust",
+    "check": "quantlab.data.checks._check",
+    "compare": "quantlab.data.adjustment._compare",
+    "decide": "quantlab.data.checks._review",
+    "ingest": "quantlab.data.ingestion._import",
+    "pull": "quantlab.data.ingestion._pull",
+    "quality": "quantlab.data.checks._quality",
+    "quality_of_series": "quantlab.data.checks._series",
 }
 _PARTS = ("calendars", "events", "samples", "schemas", "sources", "synthetic", "universe")
 
@@ -39,6 +40,7 @@ __all__ = [
     "ImportReport",
     "Manifest",
     "Patience",
+    "Pruned",
     "PullReport",
     "Store",
     "adjust",
@@ -61,19 +63,20 @@ __all__ = [
 
 if TYPE_CHECKING:
     from quantlab.data import calendars, events, samples, schemas, sources, synthetic, universe
-    from quantlab.data._adjust import adjust, adjustment_factors
-    from quantlab.data._check import check
-    from quantlab.data._compare import compare
-    from quantlab.data._import import ingest
-    from quantlab.data._import_report import ImportReport
-    from quantlab.data._manifest import Manifest
-    from quantlab.data._patience import Patience
-    from quantlab.data._pull import PullReport, pull
-    from quantlab.data._quality import quality
-    from quantlab.data._review import decide
-    from quantlab.data._series import quality_of_series
-    from quantlab.data._store import Store
-    from quantlab.data._upsert import Change
+    from quantlab.data.adjustment._adjust import adjust, adjustment_factors
+    from quantlab.data.adjustment._compare import compare
+    from quantlab.data.checks._check import check
+    from quantlab.data.checks._quality import quality
+    from quantlab.data.checks._review import decide
+    from quantlab.data.checks._series import quality_of_series
+    from quantlab.data.ingestion._import import ingest
+    from quantlab.data.ingestion._import_report import ImportReport
+    from quantlab.data.ingestion._patience import Patience
+    from quantlab.data.ingestion._pull import PullReport, pull
+    from quantlab.data.store._manifest import Manifest
+    from quantlab.data.store._prune import Pruned
+    from quantlab.data.store._store import Store
+    from quantlab.data.store._upsert import Change
 
 
 def __getattr__(name: str) -> Any:

@@ -19,8 +19,8 @@ from pathlib import Path
 import polars as pl
 
 from quantlab.core import InputError, MissingLibraryError
-from quantlab.data._quality import quality
-from quantlab.data._store import Store
+from quantlab.data.checks._quality import quality
+from quantlab.data.store._store import Store
 
 __all__ = ["fill", "names"]
 

@@ -121,8 +121,9 @@ TABLES: dict[str, Table] = {
                     pl.Float64(),
                     "by kind",
                     "split: new shares per old, > 0; dividend and special_dividend: currency per share, > 0, in "
-                    "shares as they are after a split of the same date; spinoff: fraction of the previous close that "
-                    "left, 0 to 1; delisting: return from the last close to what holders got, >= -1",
+                    "the unit of the stored prices, in shares as they are after a split of the same date; spinoff: "
+                    "fraction of the previous close that left, 0 to 1; delisting: return from the last close to what "
+                    "holders got, >= -1",
                     needed=True,
                 ),
                 Column("pay_date", pl.Date(), "day", "when cash is paid; null: unknown"),

@@ -14,12 +14,12 @@ import polars as pl
 from quantlab.core import QuantlabError
 from quantlab.core.periods import sessions
 from quantlab.data import Store
-from quantlab.data._manifest import legal_bar
-from quantlab.data._patience import Patience
-from quantlab.data._pull import pull
-from quantlab.data._table import FIELDS
+from quantlab.data.ingestion._patience import Patience
+from quantlab.data.ingestion._pull import pull
 from quantlab.data.sources import Batch, Source
 from quantlab.data.sources._source import check, facts
+from quantlab.data.store._manifest import legal_bar
+from quantlab.data.store._table import FIELDS
 
 _ADJUSTED = ("unknown", "none", "split", "total_return")
 

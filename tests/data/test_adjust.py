@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from quantlab.core import DataError, InputError, KindError, LabelError
-from quantlab.data._adjust import adjust, adjustment_factors
+from quantlab.data.adjustment._adjust import adjust, adjustment_factors
 
 NAN = math.nan
 

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from quantlab.core import Bars, DataError, Frequency, InputError, KindError, LabelError, Panel, as_bars
-from quantlab.data._adjust import adjust, adjustment_factors
+from quantlab.data.adjustment._adjust import adjust, adjustment_factors
 
 NAN = math.nan
 FIRST = date(2024, 1, 1)

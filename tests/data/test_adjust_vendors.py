@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from quantlab.core import DataError, Panel, as_bars
-from quantlab.data._adjust import adjust, adjustment_factors
+from quantlab.data.adjustment._adjust import adjust, adjustment_factors
 
 pytestmark = pytest.mark.skipif(
     "QUANTLAB_REAL_DATA" not in os.environ, reason="QUANTLAB_REAL_DATA names no folder with vendors' prices"

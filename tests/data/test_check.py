@@ -12,9 +12,9 @@ import pytest
 from quantlab.core import StoreError
 from quantlab.core.rng import generator
 from quantlab.data import Store, schemas
-from quantlab.data._check import check
-from quantlab.data._findings import SCHEMA
-from quantlab.data._review import decide
+from quantlab.data.checks._check import check
+from quantlab.data.checks._findings import SCHEMA
+from quantlab.data.checks._review import decide
 
 START, T = date(2023, 1, 2), 60
 DAY = START + timedelta(days=30)

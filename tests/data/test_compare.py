@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantlab.core import Bars, InputError, KindError, LabelError, Panel, as_bars
-from quantlab.data._compare import compare
+from quantlab.data.adjustment._compare import compare
 
 NAN = math.nan
 FIRST = date(2024, 1, 1)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from quantlab.core import Bars, Panel, as_bars
-from quantlab.data._adjust import adjust
-from quantlab.data._compare import compare
+from quantlab.data.adjustment._adjust import adjust
+from quantlab.data.adjustment._compare import compare
 
 pytestmark = pytest.mark.skipif(
     "QUANTLAB_REAL_DATA" not in os.environ, reason="QUANTLAB_REAL_DATA names no folder with vendors' prices"

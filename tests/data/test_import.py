@@ -13,8 +13,9 @@ import pytest
 from quantlab.core import DataError, InputError, KindError, StoreError
 from quantlab.core.periods import sessions
 from quantlab.core.rng import generator
-from quantlab.data import Store, _evidence
-from quantlab.data._import import ingest
+from quantlab.data import Store
+from quantlab.data.ingestion import _evidence
+from quantlab.data.ingestion._import import ingest
 
 real = pytest.mark.skipif("QUANTLAB_REAL_DATA" not in os.environ, reason="QUANTLAB_REAL_DATA names no folder of prices")
 

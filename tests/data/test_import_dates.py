@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantlab.core import DataError, InputError
-from quantlab.data import _dates, _numbers
-from quantlab.data._layout import Layout
+from quantlab.data.ingestion import _dates, _numbers
+from quantlab.data.ingestion._layout import Layout
 
 
 def parsed(*texts, **layout):

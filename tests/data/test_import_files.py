@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from quantlab.core import DataError, InputError, QuantlabError, StoreError
 from quantlab.data import Store
-from quantlab.data._import import ingest
+from quantlab.data.ingestion._import import ingest
 
 GOOD = "Date,Open,High,Low,Close,Volume\n2024-01-02,1,2,1,2,100\n2024-01-03,2,3,2,3,200\n2024-01-04,3,4,3,4,300\n"
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from quantlab.core import DataError, InputError, KindError
 from quantlab.core.periods import sessions
 from quantlab.data import Store
-from quantlab.data._patience import Patience
-from quantlab.data._pull import last_session, pull
+from quantlab.data.ingestion._patience import Patience
+from quantlab.data.ingestion._pull import last_session, pull
 from quantlab.data.sources import Batch, Failure
 
 DAYS = sessions("XNYS", np.datetime64("2024-01-02"), np.datetime64("2024-06-28")).tolist()

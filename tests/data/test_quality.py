@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from quantlab.core import Bars, Frequency, KindError, LabelError, Panel, as_bars
 from quantlab.data import quality
-from quantlab.data._findings import RULES, SCHEMA
+from quantlab.data.checks._findings import RULES, SCHEMA
 
 NAN = math.nan
 XNYS = Frequency.daily("XNYS")

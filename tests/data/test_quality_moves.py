@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from quantlab.core import Bars, InputError, Panel
 from quantlab.core.rng import generator
-from quantlab.data import _rules_trail as trail_rules
 from quantlab.data import quality, schemas
+from quantlab.data.checks import _rules_trail as trail_rules
 
 T, N, AT = 200, 12, 100
 START = date(2023, 1, 2)

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from quantlab.data import quality
-from quantlab.data._findings import RULES
-from quantlab.data._series import quality_of_series
+from quantlab.data.checks._findings import RULES
+from quantlab.data.checks._series import quality_of_series
 
 DOCS = Path(__file__).parents[2] / "docs"
 needs_data = pytest.mark.skipif(

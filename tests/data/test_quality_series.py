@@ -10,8 +10,8 @@ import pytest
 
 from quantlab.core import KindError, Panel
 from quantlab.core.rng import generator
-from quantlab.data._findings import SCHEMA
-from quantlab.data._series import quality_of_series
+from quantlab.data.checks._findings import SCHEMA
+from quantlab.data.checks._series import quality_of_series
 
 START = date(2020, 1, 1)
 

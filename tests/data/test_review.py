@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from quantlab.core import InputError, Panel, as_bars
 from quantlab.data import quality, schemas
-from quantlab.data._findings import SCHEMA
-from quantlab.data._review import UNDATED, decide, masked, status
+from quantlab.data.checks._findings import SCHEMA
+from quantlab.data.checks._review import UNDATED, decide, masked, status
 
 START = date(2024, 3, 1)
 REVIEW = schemas.TABLES["review"].schema

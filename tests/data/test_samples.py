@@ -76,8 +76,8 @@ class TestFill:
         assert store.describe("indices").fields["close"] == "index points"
         # The close of 2018-12-31 as published by the index provider.
         assert round(float(bars.close.select("SP500").last().values[0, 0]), 2) == 2506.85
-        assert quality(bars).select("rule", "symbol").rows() == [("zero_volume", "NASDAQ")] * 2
-        assert "Findings of ql.data.quality: zero_volume 2." in table["not"][1]
+        assert quality(bars).select("rule", "symbol").rows() == [("unknown_volume", "NASDAQ")] * 2
+        assert "Findings of ql.data.quality: unknown_volume 2." in table["not"][1]
         sp500 = bars.select("SP500")
         assert sp500.open is not None
         repeated = sp500.open.values[1:, 0] == sp500.close.values[:-1, 0]

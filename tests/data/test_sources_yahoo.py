@@ -16,8 +16,8 @@ import pytest
 from quantlab.core import MissingLibraryError
 from quantlab.core.periods import sessions
 from quantlab.data import Store
-from quantlab.data._patience import Patience
-from quantlab.data._pull import pull
+from quantlab.data.ingestion._patience import Patience
+from quantlab.data.ingestion._pull import pull
 from quantlab.data.sources import YFinance
 from quantlab.testing._source import SourceAcceptance
 

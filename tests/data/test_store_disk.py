@@ -22,7 +22,8 @@ import pytest
 
 import quantlab
 from quantlab.core import Bars, StoreError
-from quantlab.data import Store, _files, _manifest, _parts, _versions
+from quantlab.data import Store
+from quantlab.data.store import _files, _manifest, _parts, _versions
 
 ROOT = Path(quantlab.__file__).resolve().parents[1]
 

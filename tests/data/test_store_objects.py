@@ -19,7 +19,7 @@ import pytest
 
 from quantlab.core import InputError, KindError, MissingLibraryError, StoreError
 from quantlab.data import Store
-from quantlab.data._versions import find
+from quantlab.data.store._versions import find
 
 pytest.importorskip("obstore")
 KEYS = {"aws_region": "us-east-1", "aws_access_key_id": "key", "aws_secret_access_key": "secret"}
@@ -285,7 +285,7 @@ class TestObjects:
                 read()
 
     def test_nobody_answers(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from quantlab.data import _objects
+        from quantlab.data.store import _objects
 
         monkeypatch.setattr(_objects, "_RETRY", {"max_retries": 0, "retry_timeout": timedelta(seconds=1)})
         with socket.socket() as taken:  # bound and not listening: every connection is refused

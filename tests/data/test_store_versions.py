@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantlab.core import InputError, KindError, StoreError
-from quantlab.data import Store, _upsert
+from quantlab.data import Store
+from quantlab.data.store import _upsert
 
 FIRST = date(2024, 12, 20)
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)

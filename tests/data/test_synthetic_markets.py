@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from quantlab.core import Bars
 from quantlab.core._labels import DAY
 from quantlab.data import schemas, synthetic
-from quantlab.data._adjust import adjust
+from quantlab.data.adjustment._adjust import adjust
 from quantlab.data.synthetic import Grid, Market, Traits, _draws
 
 SEEDS = [1, 2, 3]

@@ -11,12 +11,12 @@ from typing import Any
 import polars as pl
 
 from quantlab.core import DataError
-from quantlab.data import _evidence, _reading, _rows
-from quantlab.data._at_rest import bars_at_rest, days_of
-from quantlab.data._evidence import Fact
-from quantlab.data._file import PARQUET, TEXT
-from quantlab.data._layout import Layout
-from quantlab.data._reading import Read
+from quantlab.data.ingestion import _evidence, _reading, _rows
+from quantlab.data.ingestion._at_rest import bars_at_rest, days_of
+from quantlab.data.ingestion._evidence import Fact
+from quantlab.data.ingestion._file import PARQUET, TEXT
+from quantlab.data.ingestion._layout import Layout
+from quantlab.data.ingestion._reading import Read
 from quantlab.data.sources._source import Batch, Failure, cut
 
 

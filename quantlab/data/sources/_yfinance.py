@@ -26,7 +26,8 @@ import polars as pl
 
 from quantlab.core import MissingLibraryError
 from quantlab.core._arguments import real
-from quantlab.data import _rows, schemas
+from quantlab.data import schemas
+from quantlab.data.ingestion import _rows
 from quantlab.data.sources._source import Batch, Failure, cut
 
 _FIELDS = {"open": "Open", "high": "High", "low": "Low", "close": "Close", "volume": "Volume"}

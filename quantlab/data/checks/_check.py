@@ -1,0 +1,90 @@
+"""``check``: the findings of a stored dataset, with what people decided about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from quantlab.core import Bars, Panel
+from quantlab.core._door import reindex
+from quantlab.data.checks import _review
+from quantlab.data.checks._findings import REJECTED, SCHEMA
+from quantlab.data.checks._quality import quality
+
+if TYPE_CHECKING:
+    from quantlab.data.store._store import Store
+
+
+def check(store: Store, name: str, *, known_at: datetime | None = None) -> pl.DataFrame:
+    """Return the findings of a stored dataset, with their status.
+
+    What ``quality`` says of the stored bars (quarantined ones too), their recorded actions and the vendor's adjusted
+    close, and one finding per row that the import could not take. A decision in table ``review`` sets the status.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        The dataset.
+    known_at : moment, optional
+        Check what the store knew then.
+
+    Returns
+    -------
+    polars.DataFrame
+        As of ``quality``: ``rule``, ``symbol``, ``date`` (null for a refused row whose date cannot be read),
+        ``severity``, ``detail``, ``action``, ``end``, and ``status``: "open", "accepted" or "quarantined". The dataset
+        is clean when no row is open whose severity is "error" or "warning".
+
+    Raises
+    ------
+    StoreError
+        When there is no such dataset, or it is damaged.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from tempfile import mkdtemp
+    >>> from quantlab.data import Store
+    >>> store = Store(mkdtemp())
+    >>> days = [date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 4)]
+    >>> frame = pl.DataFrame({"date": days, "symbol": "A", "close": [10.0, 30.0, 10.1]})
+    >>> _ = store.write("one", frame, calendar="XNYS", adjusted="none")
+    >>> found = check(store, "one")
+    >>> found.select("rule", "date", "status").row(0)
+    ('spike', datetime.date(2024, 1, 3), 'open')
+    >>> _ = store.review("one", _review.decide(found, "quarantine"))
+    >>> check(store, "one")["status"].to_list(), store.bars("one").close.values[:, 0]
+    (['quarantined'], array([10. ,  nan, 10.1]))
+    """
+    bars = store.bars(name, known_at=known_at, quarantine=False)
+    adjusted = _adjusted(store.table(name, "bars", known_at=known_at), bars)
+    found = quality(bars, adj_close=adjusted)
+    refused = _refused(store.table(name, "rejects", known_at=known_at))
+    every = pl.concat([found, refused]).sort("rule", "symbol", "date", "detail", nulls_last=False)
+    return _review.status(every, store.table(name, "review", known_at=known_at))
+
+
+def _adjusted(long: pl.DataFrame, bars: Bars) -> Panel | None:
+    if "adj_close" not in long.columns or long["adj_close"].null_count() == long.height:
+        return None
+    panel = Panel.from_long(long.select("date", pl.col("symbol").cast(pl.String), "adj_close"), "adj_close")
+    return reindex(panel, bars.dates, bars.symbols)
+
+
+def _refused(rejects: pl.DataFrame) -> pl.DataFrame:
+    line = pl.when(pl.col("line").is_null()).then(pl.lit("")).otherwise(pl.format(" line {}", "line"))
+    day = pl.when(pl.col("date").is_null()).then(pl.lit("")).otherwise(pl.format(", date {}", "date"))
+    row = pl.when(pl.col("row").is_null()).then(pl.lit("")).otherwise(pl.format(": {}", "row"))
+    return rejects.select(
+        "rule",
+        "symbol",
+        date=pl.col("date").str.to_date("%Y-%m-%d", strict=False, exact=True),
+        severity=pl.lit(REJECTED.severity),
+        detail=pl.concat_str([pl.col("source"), line, day, row]),
+        action=pl.lit(REJECTED.action),
+        end=pl.lit(None, pl.Date),
+        status=pl.lit("open"),
+    ).cast(SCHEMA)  # type: ignore[arg-type]

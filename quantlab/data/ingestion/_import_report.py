@@ -1,0 +1,164 @@
+"""``ImportReport``: what an import understood, kept, refused, and must ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from quantlab.data import schemas
+from quantlab.data.ingestion._evidence import Fact
+from quantlab.data.ingestion._reading import Read, Unread
+
+_UNITS = {"dividend": "currency per share", "split": "new shares per old", "date": "session", "symbol": "text"}
+
+
+@dataclass(frozen=True, eq=False)
+class ImportReport:
+    """What an import understood, kept and refused.
+
+    Attributes
+    ----------
+    dataset : str
+    version : int
+        Of the dataset that now holds the data.
+    committed : bool
+        Whether there is a new version; an update that says nothing new makes none.
+    files, rows, bars, symbols : int
+        Files read, rows in them, bars taken, distinct symbols.
+    first, last : date or datetime
+    bar, calendar, adjusted, dates : Fact
+        Each with its evidence; ``dates.value`` says how dates were read.
+    understood : DataFrame
+        ``column``, ``field``, ``meaning``: one row per distinct column.
+    actions : dict of kind to rows
+    rejected : dict of rule to rows
+        In table ``rejects`` of the dataset, with their values as found.
+    doubled, blank : int
+        Rows left out because another says the same, and because they hold no value.
+    unread : tuple of Unread
+        Files that could not be read: ``source``, ``reason``, ``hint``.
+    notes, questions : tuple of str
+        What else to know; what only a person can answer.
+    """
+
+    dataset: str
+    version: int
+    committed: bool
+    files: int
+    rows: int
+    bars: int
+    symbols: int
+    first: date | datetime
+    last: date | datetime
+    bar: Fact
+    calendar: Fact
+    adjusted: Fact
+    dates: Fact
+    understood: pl.DataFrame
+    actions: Mapping[str, int]
+    rejected: Mapping[str, int]
+    doubled: int
+    blank: int
+    unread: tuple[Unread, ...]
+    notes: tuple[str, ...] = field(default=())
+    questions: tuple[str, ...] = field(default=())
+
+    @property
+    def clean(self) -> bool:
+        """Whether every file was read and every row taken."""
+        return not self.unread and not self.rejected
+
+    def __repr__(self) -> str:
+        refused = f", {sum(self.rejected.values()):,} rows rejected" if self.rejected else ""
+        lost = f", {len(self.unread):,} files not read" if self.unread else ""
+        return (
+            f"ImportReport {self.dataset} version {self.version}: {self.bars:,} bars of {self.symbols:,} symbols, "
+            f"{self.first} to {self.last}, adjusted: {self.adjusted.value}{refused}{lost}"
+        )
+
+
+def dates(found: Read, stamped: Fact | None) -> Fact:
+    """How dates were read, over all files."""
+    ways: dict[str, int] = {}
+    for part in found.parts:
+        # The proof is another date in every file: one of them is shown.
+        ways.setdefault(part.stamps.says.partition(", proved by")[0], 0)
+        ways[part.stamps.says.partition(", proved by")[0]] += 1
+    says = (
+        found.parts[0].stamps.says if len(ways) == 1 else "; ".join(f"{way} ({n:,} files)" for way, n in ways.items())
+    )
+    if stamped is None:
+        return Fact(says, "")
+    return Fact(says, f"times name the {stamped.value} of a bar, {stamped.evidence}; stored is the end, in UTC")
+
+
+def understood(found: Read, told: Mapping[str, str]) -> pl.DataFrame:
+    """What each column was taken for: ``column``, ``field``, ``meaning``."""
+    units = {column.name: column.unit for column in schemas.TABLES["bars"].columns} | _UNITS | dict(told)
+    rows: dict[tuple[str, str], str] = {}
+    for part in found.parts:
+        for name, column in part.columns.of.items():
+            rows.setdefault((column, name), units.get(name, ""))
+        for column, why in part.columns.dropped.items():
+            rows.setdefault((column, "left out"), why)
+        for column in part.columns.ignored:
+            rows.setdefault((column, "ignored"), "no name that quantlab knows")
+    if any(part.symbol is not None for part in found.parts):
+        alone = len(found.parts) == 1
+        what = str(found.parts[0].symbol) if alone else f"{found.parts[0].source} is {found.parts[0].symbol}"
+        rows[("(file name)" if not alone else "(no column)", "symbol")] = what
+    table = [(column, name, unit) for (column, name), unit in rows.items()]
+    return pl.DataFrame(table, schema=dict.fromkeys(("column", "field", "meaning"), pl.String), orient="row")
+
+
+def notes(found: Read) -> tuple[str, ...]:
+    """What was left out, and which files lack what others have."""
+    said = []
+    if found.judged.doubled:
+        said.append(
+            f"{found.judged.doubled:,} rows say what another row of the same date and symbol says: one is kept."
+        )
+    if found.judged.blank:
+        said.append(f"{found.judged.blank:,} rows hold no price and no volume, and were left out.")
+    lacking: dict[str, list[str]] = {}
+    held = {name for part in found.parts for name in part.columns.of}
+    for part in found.parts:
+        for name in ("open", "high", "low", "volume", "adj_close", "dividend", "split"):
+            if name in held and name not in part.columns.of:
+                lacking.setdefault(name, []).append(part.source)
+    for name, sources in lacking.items():
+        said.append(f"{_few(sources)} {'have' if len(sources) > 1 else 'has'} no {name}: missing there.")
+    if found.skipped:
+        said.append(f"Not read, as files of another kind: {_few(list(found.skipped))}.")
+    return tuple(said)
+
+
+def doubts(found: Read) -> tuple[str, ...]:
+    """What a person can settle about rejected rows."""
+    asked = []
+    rules = set(found.rejects["rule"].to_list())
+    if "duplicate" in rules:
+        ignored = {
+            column: part.raw[column].n_unique()
+            for part in found.parts
+            for column in part.columns.ignored
+            if 1 < part.raw[column].n_unique() <= 20
+        }
+        way = ""
+        if ignored:
+            column = min(ignored, key=lambda name: ignored[name])
+            value = next(part.raw[column].drop_nulls()[0] for part in found.parts if column in part.raw.columns)
+            way = f' Column {column} tells rows apart: --where "{column}={value}" takes those of one source.'
+        asked.append(f"Which of the doubled rows holds? They differ, so none was taken.{way}")
+    if "ambiguous_date" in rules:
+        asked.append("Which comes first in 06/09/2014, month or day? Say --date-format %m/%d/%Y or %d/%m/%Y.")
+    if "price" in rules:
+        asked.append("Do zero prices mean unknown? --missing 0 then takes the rest of such rows.")
+    return tuple(asked)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
