@@ -44,6 +44,10 @@ class Data(Table):
     start: Day | None = Field(default=None, description="a date such as 1995-01-01")
     end: Day | None = Field(default=None, description="a date such as 2020-12-31")
     symbols: list[Text] | None = Field(default=None, min_length=1, description="a list of symbols, not empty")
+    adjust: Literal["none", "split", "total_return"] | None = Field(
+        default=None, description='"none", "split" or "total_return"'
+    )
+    known_at: Text | None = Field(default=None, description='a moment with its zone, as text: "2026-03-31T18:00:00Z"')
 
     @model_validator(mode="after")
     def _ordered(self) -> Data:

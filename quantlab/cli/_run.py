@@ -155,7 +155,14 @@ def _bars(config: _config.Config) -> Bars:
 
     data = config.data
     store = Store(data.store)
-    bars = store.bars(data.dataset, start=data.start, end=data.end, symbols=data.symbols)
+    bars = store.bars(
+        data.dataset,
+        start=data.start,
+        end=data.end,
+        symbols=data.symbols,
+        adjust=data.adjust,
+        known_at=data.known_at,
+    )
     if config.backtest.fill == "next_open":
         bars.demand("open")
     return bars

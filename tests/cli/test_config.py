@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from quantlab.cli import _run
 from quantlab.cli._config import Config, load
 from quantlab.core import ConfigError, InputError, QuantlabError, StoreError
+from quantlab.data import Store
 from quantlab.execution import Borrow, Bps, PerShare, Proportional
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -291,6 +293,21 @@ def test_a_range_and_symbols_reach_the_store(configured):
     bars = _run.prepare(Path(configured('dataset = "toy"', new))).bars
     assert bars.symbols == ("A", "C")
     assert (str(bars.dates[0]), str(bars.dates[-1])) == ("2018-03-01", "2019-06-28")
+
+
+def test_adjustment_and_the_moment_reach_the_store(configured, desk):
+    store, table = Store(desk / "own"), Store(desk / "data").table("toy", "bars")
+    day = table["date"].unique().sort()[100]
+    split = pl.DataFrame({"symbol": ["A"], "date": [day], "kind": ["split"], "value": [2.0]})
+    first = store.write("raw", table, calendar="XNYS", adjusted="none", actions=split)
+    store.update("raw", table.head(1).with_columns(pl.col("close") * 2))
+    moment = first.committed_at.isoformat()
+    new = f'store = "own"\ndataset = "raw"\nadjust = "split"\nknown_at = "{moment}"'
+    bars = _run.prepare(Path(configured('store = "data"\ndataset = "toy"', new))).bars
+    assert bars.adjusted == "split"
+    assert bars.content_hash == store.bars("raw", adjust="split", known_at=first.committed_at).content_hash
+    assert bars.content_hash != store.bars("raw", adjust="split").content_hash
+    assert bars.close.values[0, 0] == store.bars("raw", known_at=first.committed_at).close.values[0, 0] / 2
 
 
 def test_a_report_that_cannot_be_written_is_refused_beforehand(configured, desk):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,9 +63,20 @@ def blocks_of(markdown: str) -> list[Block]:
 
 
 def furnish(folder: Path, store: Path) -> dict[str, str]:
-    """Make a folder look like a fresh clone after its set-up, and return the environment for commands in it."""
-    for name, target in (("data", store), ("notebooks", ROOT / "notebooks"), (".venv", Path(sys.prefix))):
+    """Make a folder look like a fresh clone after its set-up, and return the environment for commands in it.
+
+    Beside it lie a vendor's files: a folder ``prices`` with two stocks, of which one has a bad close.
+    """
+    for name, target in (("notebooks", ROOT / "notebooks"), (".venv", Path(sys.prefix))):
         (folder / name).symlink_to(target, target_is_directory=True)
+    shutil.copytree(store, folder / "data")
+    vendor = folder / "prices"
+    vendor.mkdir()
+    days = [f"2016-05-{day}" for day in ("16", "17", "18", "19", "20", "23", "24")]
+    closes = {"LNT": (36.3, 35.4, 35.1, 17.87, 36.0, 35.8, 36.5), "MSFT": (51.8, 50.5, 50.8, 50.3, 50.6, 50.0, 51.6)}
+    for symbol, values in closes.items():
+        rows = [f"{day},{close}" for day, close in zip(days, values, strict=True)]
+        (vendor / f"{symbol}.csv").write_text("\n".join(["Date,Close", *rows]) + "\n", "utf-8")
     binaries = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**os.environ, "PATH": binaries, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
 
