@@ -49,7 +49,7 @@ notebooks: $(READY) ## execute the notebooks
 bench: $(READY) ## measure speed against peers and floors; writes benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
 
-docs: $(READY) ## regenerate what the docs show: the README's output and the tearsheet's picture
+docs: $(READY) ## regenerate what the docs show: tables, the quality page, the README's output, the picture
 	$(BIN)/python docs/make.py
 
 lock: ## rewrite requirements.lock from pyproject.toml (needs uv)

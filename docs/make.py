@@ -1,4 +1,6 @@
-"""Regenerate what the docs show: the README's output and the tearsheet's picture; needs the page of ``make run``."""
+"""Regenerate what the docs show: the tables of the data page, the quality page, the README's output and the tearsheet's
+picture; the last needs the page of ``make run``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 def main() -> None:
     if not PAGE.is_file():
         sys.exit(f"{PAGE.relative_to(ROOT)} is missing. Hint: make run")
+    for script in ("make_schema.py", "make_quality.py"):
+        subprocess.run([sys.executable, ROOT / "docs" / script], check=True)
     script = ROOT / "tests" / "laws" / "golden" / "make_readme_output.py"
     subprocess.run([sys.executable, script, ROOT / "data"], check=True)
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")

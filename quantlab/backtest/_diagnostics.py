@@ -3,6 +3,7 @@
 =================== ======== ==========================================================================
 rule                severity meaning
 =================== ======== ==========================================================================
+unknown_adjustment  info     nobody said how the prices are adjusted
 unpaid_dividends    warning  dividends that are not in the prices and that this engine does not book
 unbooked_delistings warning  delisting returns that this engine does not book
 adjusted_shares     info     per-share commission or whole lots on adjusted prices: not the shares of the day

@@ -53,7 +53,7 @@ def prepare(weights: PanelLike, bars: Bars, costs: Costs, account: Account, fill
     prices = bars.demand("open" if fill == "next_open" else "close")
     target = _decisions(as_panel(weights, name="weights"), bars)
     empty = np.isnan(target.values).all(axis=1)
-    findings = [*_unbooked_actions(bars), *_adjusted_shares(bars, costs, account)]
+    findings = [*_undeclared(bars), *_unbooked_actions(bars), *_adjusted_shares(bars, costs, account)]
     if empty.any():
         first = show(target.dates[empty][0])
         detail = "rows without any weight take no decision: the book drifts on"
@@ -97,6 +97,13 @@ def _check_kinds(bars: Any, costs: Any, account: Any) -> None:
             f"`account` must be an Account, received {type(account).__name__}.",
             hint="write `ql.Account(cash=1_000_000)`.",
         )
+
+
+def _undeclared(bars: Bars) -> list[Finding]:
+    if bars.adjusted != "unknown":
+        return []
+    detail = "nobody said how these prices are adjusted: a split in them is booked as a loss, a dividend is lost"
+    return [Finding("unknown_adjustment", "info", show(bars.dates[0]), "", 1, detail)]
 
 
 def _unbooked_actions(bars: Bars) -> list[Finding]:

@@ -83,6 +83,9 @@ def import_(
     where: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only rows with this value in this column.")
     ] = None,
+    wide: Annotated[
+        str | None, typer.Option(metavar="close", help="The table has a date and one column per symbol: its close.")
+    ] = None,
     unit: Annotated[
         list[str] | None, typer.Option(metavar="FIELD=UNIT", help='Unusual units: close="index points".')
     ] = None,
@@ -114,6 +117,7 @@ def import_(
         "stamp": stamp,
         "decimal": decimal,
         "encoding": encoding,
+        "wide": wide,
     }
     with _show.progress() as progress:
         step = progress(f"import {path}", 0)
@@ -149,7 +153,9 @@ def pull(
     ] = None,
     store: StorePath = HOME,
     overlap: Annotated[int, typer.Option(help="Stored sessions to ask for again and compare.")] = 5,
-    chunk: Annotated[int, typer.Option(help="Symbols per commit.")] = 25,
+    chunk: Annotated[
+        int | None, typer.Option(help="Symbols per commit; by default 25, and of files all at once.")
+    ] = None,
     on_restated: Annotated[
         str,
         typer.Option(help="A symbol whose stored days come back changed: refetch all of it, report, or accept."),

@@ -41,7 +41,7 @@ def imported(out: Console, report: ImportReport, store: str) -> None:
         _entry(out, "Note", note)
     if report.rejected:
         total = sum(report.rejected.values())
-        rules = ", ".join(f"{count:,} {rule}" for rule, count in report.rejected.items())
+        rules = ", ".join(f"{count:,} by rule {rule}" for rule, count in report.rejected.items())
         _entry(out, "Rejected", f"{total:,} row{_s(total)}: {rules}. They stand in table rejects, as found.")
     for file in report.unread[:_MANY]:
         _entry(out, "Not read", f"{file.reason}{f' Hint: {file.hint}' if file.hint else ''}")

@@ -70,8 +70,10 @@ def make_bars(close: Any, *, open: Any = None, dates: Any = None, symbols: Any =
     symbols = [chr(ord("A") + i) for i in range(close.shape[1])] if symbols is None else symbols
     panel = Panel(close, dates, symbols, frequency=Frequency.daily("24/7"))
     if open is None:
-        return as_bars(panel)
-    return as_bars(panel, open=Panel(np.array(open, dtype=np.float64).reshape(close.shape), dates, symbols))
+        return as_bars(panel, adjusted="none")
+    return as_bars(
+        panel, adjusted="none", open=Panel(np.array(open, dtype=np.float64).reshape(close.shape), dates, symbols)
+    )
 
 
 def make_weights(bars: Bars, rows: dict[int, Any]) -> Panel:
@@ -161,7 +163,7 @@ def random_books(draw: st.DrawFn, *, clean: bool = False) -> Book:
         opens[rng.random(shape) < holes] = np.nan
     days = MONDAY + np.cumsum(rng.integers(1, 5, shape[0]))
     symbols = list(rng.permutation([f"S{i}" for i in range(shape[1])]))
-    bars = as_bars(Panel(close, days, symbols), open=Panel(opens, days, symbols))
+    bars = as_bars(Panel(close, days, symbols), open=Panel(opens, days, symbols), adjusted="none")
     rows = np.flatnonzero(rng.random(shape[0]) < draw(st.sampled_from([0.3, 0.7, 1.0])))
     rows = rows if rows.size else np.array([0])
     values = draw_weights(rng, draw(st.sampled_from(["long", "long_short", "levered"])), (rows.size, shape[1]))

@@ -275,3 +275,9 @@ def test_what_is_not_booked_is_listed():
 def test_bars_without_actions_have_nothing_to_list():
     none = actions()
     assert simulate(GOOD, replace(BARS, actions=none)).diagnostics.equals(simulate(GOOD, BARS).diagnostics)
+
+
+def test_an_undeclared_adjustment_is_said():
+    row = simulate(GOOD, replace(BARS, adjusted="unknown")).diagnostics.row(0, named=True)
+    assert (row["rule"], row["severity"], row["date"]) == ("unknown_adjustment", "info", "2024-01-01")
+    assert "unknown_adjustment" not in simulate(GOOD, BARS).diagnostics["rule"]

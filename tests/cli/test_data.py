@@ -72,7 +72,7 @@ def test_an_import_with_findings_ends_with_3(capsys, here):
     (here / "prices" / "CCC.csv").write_text('{"Note": "Thank you for using us"}')
     code, out, _ = run(capsys, "import", "prices", "--dataset", "d")
     assert code == 3
-    assert "Rejected: 1 row: 1 price. They stand in table rejects, as found." in out
+    assert "Rejected: 1 row: 1 by rule price. They stand in table rejects, as found." in out
     assert "Not read: CCC.csv is no table but the answer of a server: 'Thank you for using us'." in out
     assert "d is now version 1" in out
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantlab.core import InputError, KindError
-from quantlab.data.calendars import Calendar
-from quantlab.data.calendars._schedule import local_days
+from quantlab.core import Frequency, InputError, KindError, Panel
+from quantlab.data.calendars import Calendar, _parts
+from quantlab.data.calendars._schedule import FLOORS, Schedule, local_days
 
 NEW_YORK, TOKYO = Calendar("XNYS"), Calendar("XTKS")
 
@@ -143,3 +143,68 @@ def test_local_days() -> None:
     assert local_days(moments, "XNYS").astype(str).tolist() == [*["2024-03-28"] * 3, "2024-03-29"]
     assert local_days(moments, None).astype(str).tolist() == ["2024-03-28", "2024-03-28", "2024-03-29", "2024-03-29"]
     assert local_days(moments[:0], "XNYS").shape == (0,)
+
+
+# What is refused, and edges
+
+
+def test_a_start_exactly_at_an_open_belongs_to_that_session_and_an_end_to_the_one_before():
+    opened = np.datetime64("2024-03-28T13:30")
+    for stamp, expected in (("start", "2024-03-28"), ("end", "2024-03-27")):
+        assert Calendar("XNYS").session_of(opened, outside="previous", stamp=stamp) == np.datetime64(expected)
+
+
+def test_a_part_within_the_hour_that_comes_twice_takes_the_first_time():
+    # New York put its clocks back at 02:00 on 2024-11-03: 01:30 was at 05:30 and at 06:30 UTC.
+    moment = np.array(["2024-11-03T04:00", "2024-11-04T05:00"], dtype="datetime64[us]")
+    day = np.array(["2024-11-03"], dtype="datetime64[D]")
+    none, no_day = np.full(1, np.datetime64("NaT"), "datetime64[us]"), day[:0]
+    numbers = (np.zeros(1, bool), np.full(1, 1500.0))
+    plan = Schedule("America/New_York", day[0], day[0], day, moment[:1], moment[1:], none, none, *numbers, no_day, ())
+    for part, begin, end in (
+        ("01:30-02:30", "2024-11-03T05:30", "2024-11-03T07:30"),
+        ("00:30-01:30", "2024-11-03T04:30", "2024-11-03T05:30"),
+    ):
+        found = _parts.bounds(plan, slice(None), part)
+        assert [moments[0] for moments in found] == [np.datetime64(begin, "us"), np.datetime64(end, "us")]
+
+
+@pytest.mark.parametrize("part", ["10:00-10:00", "15:00-10:00", "00:01-00:01"])
+def test_a_part_that_ends_before_it_begins_is_refused(part):
+    with pytest.raises(InputError, match=r"ends (when|before) it begins"):
+        Calendar("XNYS").windows("2024-01-02", "2024-01-03", part=part)
+
+
+def test_a_part_over_midnight_is_legal_where_sessions_go_on():
+    found = Calendar("CMES").windows("2024-01-03", "2024-01-03", part="23:00-01:00")
+    assert found["minutes"].to_list() == [120.0]
+    whole = Calendar("24/7").windows("2024-01-03", "2024-01-03", part="22:00-00:00")
+    assert whole["minutes"].to_list() == [120.0]
+
+
+def test_huge_numbers_are_all_there_is():
+    windows = Calendar("XNYS").windows("2024-01-02", "2024-01-02", part=f"first {10**20} minutes")
+    assert windows["minutes"].to_list() == [390.0]
+    data = Panel([[1.0], [np.nan]], ["2024-01-02", "2024-01-03"], ["A"], frequency=Frequency.daily("XNYS"))
+    assert Calendar("XNYS").known_at_close(data, max_age=10**30).values[:, 0].tolist() == [1.0, 1.0]
+
+
+def test_ragged_lists_are_refused():
+    with pytest.raises(InputError, match="`days` must be one value or a list of them"):
+        Calendar("XNYS").next_session([["2024-01-01"], ["2024-01-01", "2024-01-02"]])
+
+
+def test_new_york_is_known_since_it_gave_up_saturdays():
+    first = FLOORS["XNYS"]
+    calendar = Calendar("XNYS")
+    assert calendar.is_session(first)
+    assert first.astype(object).weekday() == 0
+    data = Panel([[1.0]], ["1952-09-26"], ["A"])
+    for ask in (
+        lambda: calendar.is_session("1952-09-26"),
+        lambda: calendar.sessions("1929-10-24", "1960-01-04"),
+        lambda: calendar.session_of(np.datetime64("1952-09-26T15:00")),
+        lambda: calendar.known_at_close(data, max_age=1, source="24/7"),
+    ):
+        with pytest.raises(InputError, match="sessions of calendar 'XNYS' are known from 1952-09-29 on, received"):
+            ask()

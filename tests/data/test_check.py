@@ -105,3 +105,37 @@ def test_accept_quarantine_and_what_was_known_then(tmp_path: Path) -> None:
 def test_no_such_dataset(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no dataset"):
         check(Store(tmp_path), "one")
+
+
+def test_an_adjustment_that_nobody_declared_is_listed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("one", frame(), calendar="24/7", adjusted="unknown")
+    found = check(store, "one").filter(rule="unknown_adjusted")
+    assert found.select("symbol", "date", "severity", "status").rows() == [(None, START, "warning", "open")]
+    store.review("one", decide(found, "accept", note="returns only"))
+    assert check(store, "one").filter(rule="unknown_adjusted")["status"].to_list() == ["accepted"]
+    write(store, frame())
+    assert check(store, "one").filter(rule="unknown_adjusted").is_empty()
+
+
+def test_members_without_bars_are_counted_once(tmp_path: Path) -> None:
+    after, before = START + timedelta(days=T), START - timedelta(days=9)
+    members = pl.DataFrame(
+        [
+            ("A", before, None),
+            ("GONE", before, START + timedelta(days=5)),
+            ("LOST", START, None),
+            ("EARLIER", before, START),  # left on the first day: never a member within the bars
+            ("LATER", after, None),
+        ],
+        schema=schemas.TABLES["members"].schema,
+        orient="row",
+    )
+    store = Store(tmp_path)
+    write(store, frame(), members=members)
+    found = check(store, "one").filter(rule="members_without_bars")
+    assert found.select("symbol", "date", "detail").rows() == [
+        (None, START, "2 of 3 members have no bars (GONE, LOST)")
+    ]
+    write(store, frame(), members=members.filter(symbol="A"))
+    assert check(store, "one").filter(rule="members_without_bars").is_empty()

@@ -39,11 +39,11 @@ def one(day: str, *, lag) -> str:
         ("volatility_index", "2024-11-29", "2024-11-29 18:15"),
         ("options", "2014-06-02", "2014-06-02 20:15"),
         ("treasury", "2017-03-28", "2017-03-28 22:00"),
-        ("rates_next_day", "2024-03-28", "2024-04-01 22:00"),  # over Good Friday and the weekend
+        ("rates_next_day", "2024-03-28", "2024-04-02 22:00"),  # over Good Friday and the weekend, and one session more
         ("weekly", "2024-03-02", "2024-03-11 22:00"),  # + 7 days is a Saturday, so Monday, in summer time
         ("employment", "2020-04-01", "2020-05-12 12:30"),  # released on Friday 2020-05-08, 08:30
-        ("cpi", "2024-01-01", "2024-02-20 13:30"),  # released on 2024-02-13
-        ("cpi", "2024-01-31", "2024-02-20 13:30"),  # any day of the month
+        ("cpi", "2024-01-01", "2024-02-28 13:30"),  # released on 2024-02-13
+        ("cpi", "2024-01-31", "2024-02-28 13:30"),  # any day of the month
         ("industrial_production", "2024-01-01", "2024-02-20 14:15"),  # released on 2024-02-15
         ("monthly", "2024-01-01", "2024-03-19 04:00"),  # 45 days after the 31st is Saturday the 16th; Monday's end
         ("fred_md", "2023-09-01", "2023-11-07 05:00"),  # + 35: Saturday 4 November; Monday 6, its end
@@ -64,6 +64,22 @@ def test_no_lag_is_earlier_than_a_release_that_happened():
     # Dates of release as printed by the publishers, among the latest of ordinary years.
     released = [
         ("cpi", "2014-01-01", "2014-02-20 13:30"),  # BLS: Thursday 2014-02-20
+        ("cpi", "2015-01-01", "2015-02-26 13:30"),  # and after the yearly change of seasonal factors
+        ("cpi", "2015-02-01", "2015-03-24 12:30"),
+        ("cpi", "1995-12-01", "1996-02-01 13:30"),  # the government had been shut
+        ("cpi", "2013-09-01", "2013-10-30 12:30"),
+        ("cpi", "2025-09-01", "2025-10-24 12:30"),
+        ("cpi", "2025-11-01", "2025-12-18 13:30"),
+        ("employment", "1995-12-01", "1996-01-19 13:30"),
+        ("employment", "2013-09-01", "2013-10-22 12:30"),
+        ("employment", "2025-09-01", "2025-11-20 13:30"),
+        ("employment", "2025-10-01", "2025-12-16 13:30"),
+        ("employment", "2025-11-01", "2025-12-16 13:30"),
+        ("industrial_production", "2013-09-01", "2013-10-28 13:15"),
+        ("industrial_production", "2025-09-01", "2025-12-03 14:15"),
+        ("industrial_production", "2025-11-01", "2025-12-23 14:15"),
+        ("quarterly", "2025-07-01", "2025-12-23 13:30"),
+        ("rates_next_day", "2019-10-11", "2019-10-15 20:15"),  # Columbus Day: banks are closed, the NYSE is not
         ("employment", "2015-03-01", "2015-04-03 12:30"),
         ("employment", "2012-12-01", "2013-01-04 13:30"),
         ("industrial_production", "2019-12-01", "2020-01-17 14:15"),
@@ -84,6 +100,10 @@ def test_the_table_of_lags_names_a_source_for_each():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"zone": "Nowhere"}, "Time zone 'Nowhere' is unknown"),
+        ({"zone": "America"}, "Time zone 'America' is unknown"),
+        ({"days": 10**30}, "`days` must be at most 10,000"),
+        ({"sessions": 10**9}, "`sessions` must be at most 10,000"),
         ({"days": -1}, "`days` must be an integer >= 0, received -1"),
         ({"sessions": -2}, "`sessions` must be an integer >= 0"),
         ({"since": "week"}, '`since` must be "day", "month" or "quarter", received \'week\''),
@@ -125,7 +145,7 @@ def test_long_and_wide_frames_give_the_schema_of_the_table():
         ("B", "ypsilon", 3.0),
     ]
     assert found.left_out.rows() == [("no value", 1, "A ypsilon 2024-01-02")]
-    long = found.table.select("id", "event_time", "field", "value")
+    long = found.table.select("id", pl.col("event_time").cast(pl.Date), "field", "value")
     assert events.from_frame(long, lag="market_close").table.equals(found.table)
     assert events.from_frame(found.table.lazy(), available="available_time").table.equals(found.table)
     assert "3 rows" in repr(found)
@@ -297,14 +317,22 @@ def test_earnings_before_the_open_and_after_the_close():
         }
     )
     found = events.earnings(frame)
-    assert known(found) == ["2014-01-28 05:00", "2014-01-29 05:00", "2014-01-29 05:00"]
+    assert known(found) == ["2014-01-28 14:30", "2014-01-29 05:00", "2014-01-29 05:00"]
     assert "1 of 4 announcements do not say and count as post" in found.note
     assert found.left_out.rows() == [("no date", 1, "D None")]
     assert known(events.earnings(frame, release=None)) == ["2014-01-29 05:00"] * 3
     moved = frame.head(1).with_columns(date=pl.lit(datetime(2014, 1, 28, 12, tzinfo=UTC)))
     assert known(events.earnings(moved, fields="eps")) == ["2014-01-28 12:00"]
-    # In Tokyo the day starts before the label of the day, which is midnight UTC.
-    assert known(events.earnings(frame.head(1), zone="Asia/Tokyo")) == ["2014-01-28 00:00"]
+    # In Tokyo trading starts at the label of the day, which is midnight UTC, and the day ends at 15:00.
+    tokyo = events.earnings(frame.head(2), zone="Asia/Tokyo", calendar="XTKS")
+    assert known(tokyo) == ["2014-01-28 00:00", "2014-01-28 15:00"]
+    # In Wellington it starts before the label: nothing is known before the event of which it speaks.
+    assert known(events.earnings(frame.head(1), zone="Pacific/Auckland", calendar="XNZE")) == ["2014-01-28 00:00"]
+    # A Saturday's counts at the open of Monday; a slip of the pen has no session, and is left out.
+    odd = frame.head(2).with_columns(date=pl.Series([date(2014, 1, 25), date(1215, 1, 28)]), release_time=pl.lit("pre"))
+    strange = events.earnings(odd)
+    assert known(strange) == ["2014-01-27 14:30"]
+    assert strange.left_out.rows() == [("impossible date", 1, "B 1215-01-28")]
     with pytest.raises(DataError, match=r'must say "pre" or "post", and says \'noon\' for A 2014-01-28.'):
         events.earnings(frame.head(1).with_columns(release_time=pl.lit("noon")))
     with pytest.raises(InputError, match="no column of numbers"):
@@ -328,7 +356,7 @@ def test_each_series_takes_the_lag_of_its_release():
     found = events.macro(frame, lag={"PETROL": Lag(days=3)}, name="USA")
     assert dict(zip(found.table["field"], known(found), strict=True)) == {
         "UNRATE": "2024-02-12 13:30",
-        "CPIAUCSL": "2024-02-20 13:30",
+        "CPIAUCSL": "2024-02-28 13:30",
         "PETROL": "2024-01-05 05:00",
     }
     assert found.table["id"].unique().to_list() == ["USA"]
@@ -446,6 +474,20 @@ def test_views_of_a_restated_table():
     for wrong, error in ((datetime(2024, 1, 5), KindError), ("soon", InputError), (5, KindError)):
         with pytest.raises(error, match="`moment`"):
             events.known_at(table, wrong)
+
+
+def test_the_estimate_of_a_restated_report_is_the_one_of_its_first():
+    event = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [
+        ("A", event, datetime(2024, 1, 2, tzinfo=UTC), "eps_est", 1.0),
+        ("A", event, datetime(2024, 1, 4, tzinfo=UTC), "eps", 1.5),
+        ("A", event, datetime(2024, 1, 5, tzinfo=UTC), "eps_est", 1.5),  # the vendor copies the report over it
+        ("A", event, datetime(2024, 1, 6, tzinfo=UTC), "eps_est", None),  # and takes it back
+        ("A", event, datetime(2024, 1, 7, tzinfo=UTC), "eps", 1.25),
+        ("A", event, datetime(2024, 1, 8, tzinfo=UTC), "eps", None),  # withdrawn
+    ]
+    table = pl.DataFrame(rows, schema=TABLES["events"].schema, orient="row")
+    assert events.surprise(table)["value"].to_list() == [0.5, 0.25, None]
 
 
 def test_a_surprise_takes_the_estimate_that_stood_when_the_report_came():

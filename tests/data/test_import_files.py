@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 from datetime import date
@@ -207,7 +208,7 @@ def test_one_table_in_many_habits(folder, content):
 
 
 def test_semicolons_and_decimal_commas(folder):
-    put(folder, "DE.csv", "\ufeffDatum;Date;Close;Volume\nx;02.01.2024;9,5;1.000\nx;31.01.2024;1.009,75;2.000\n")
+    put(folder, "DE.csv", "\ufeffTag;Date;Close;Volume\nx;02.01.2024;9,5;1.000\nx;31.01.2024;1.009,75;2.000\n")
     report, store = taken(folder)
     assert store.table("d", "bars", symbols="DE").select("close", "volume").rows() == [(9.5, 1000.0), (1009.75, 2000.0)]
     assert report.clean
@@ -364,7 +365,9 @@ def test_a_path_that_leads_nowhere(folder, path, sentence):
 def test_when_nothing_can_be_read_nothing_is_stored(folder):
     put(folder, "GOOD.csv", "")
     put(folder, "Z.csv", "Date,Close\n")
-    with pytest.raises(DataError, match=r"GOOD\.csv is empty \(0 bytes\)\. So it is with 1 more\."):
+    with pytest.raises(
+        DataError, match=r"GOOD\.csv is empty \(0 bytes\)\. Not read either: Z\.csv has a header and no rows\."
+    ):
         taken(folder)
     put(folder, "GOOD.csv", "Date,Close\n2024-01-02,0\n")
     with pytest.raises(DataError, match=r"None of 1 rows can be stored; the rule that most break is price") as caught:
@@ -408,3 +411,191 @@ def test_any_bytes_end_in_a_sentence_or_in_bars(tmp_path_factory, content):
     else:
         assert refused
         assert not (folder / "store").exists()
+
+
+def raw_and_adjusted(folder, header: str, *rows: str) -> None:
+    put(folder, "GOOD.csv", "\n".join([header, *rows, ""]))
+
+
+def test_an_adjusted_close_as_the_price_scales_the_raw_ones(folder):
+    rows = ("2024-01-02,8,12,8,10,5,70", "2024-01-03,9,9.7,9,9.7,9.7,70", "2024-01-04,1,2,1,,3,70")
+    raw_and_adjusted(folder, "Date,Open,High,Low,Close,Adj Close,Volume", *rows)
+    report, store = taken(folder, columns={"close": "Adj Close"}, adjusted="total_return")
+    assert store.table("d", "bars").select("open", "high", "low", "close", "volume").rows() == [
+        (4.0, 6.0, 4.0, 5.0, 70.0), (9.0, 9.7, 9.0, 9.7, 70.0), (None, None, None, 3.0, 70.0),
+    ]  # fmt: skip
+    assert report.notes == (
+        "The price is Adj Close: open, high, low were multiplied by Adj Close / Close, row by row. "
+        "Volumes are as in the file.",
+    )
+    said = dict(report.understood.select("column", "field").rows())
+    assert (said["Adj Close"], said["Close"]) == ("close", "left out")
+
+
+def test_an_adjusted_close_without_a_raw_one_stays_alone(folder):
+    raw_and_adjusted(folder, "Date,Open,Adj Close", "2024-01-02,8,5", "2024-01-03,9,6")
+    report, store = taken(folder, columns={"close": "Adj Close"})
+    bars = store.table("d", "bars")
+    assert "open" not in bars.columns
+    assert bars["close"].to_list() == [5.0, 6.0]
+    assert report.notes == ("The price is Adj Close: Open were left out, with no raw close to scale them by.",)
+    # Who names a column has said what it is.
+    report, store = taken(folder, columns={"close": "Adj Close", "open": "Open"}, mode="replace")
+    assert store.table("d", "bars")["open"].to_list() == [8.0, 9.0]
+
+
+def test_the_question_names_the_way_to_an_adjusted_close(folder):
+    raw_and_adjusted(folder, "Date,Close,Adj Close", "2024-01-02,8,5", "2024-01-03,9,6")
+    report, _ = taken(folder)
+    assert any('--column close="Adj Close" --adjusted total_return' in question for question in report.questions)
+    report, _ = taken(folder, columns={"adj_close": ""}, mode="replace")
+    assert not any("Or take the adjusted close" in question for question in report.questions)
+
+
+def test_a_separator_is_found_by_names_that_were_told_and_by_shape(folder):
+    put(folder, "GOOD.csv", "Tag;Ende;Bem\n02.01.2024;9,5;a,b\n31.01.2024;9,75;a,b\n")
+    _, store = taken(folder, columns={"date": "Tag", "close": "Ende"})
+    assert store.table("d", "bars")["close"].to_list() == [9.5, 9.75]
+    with pytest.raises(DataError, match=r"GOOD\.csv has no column for date; it has Tag, Ende, Bem\."):
+        taken(folder, mode="replace")
+    put(folder, "GOOD.csv", "02.01.2024;9,5\n31.01.2024;9,75\n")
+    with pytest.raises(DataError, match="does not begin with the names of columns"):
+        taken(folder, mode="replace")
+
+
+@pytest.mark.parametrize(
+    "header", ["Datum;Eröffnung;Hoch;Tief;Schluss;Volumen", "Datum;Erster;Hoch;Tief;Schlusskurs;Stuecke"]
+)
+def test_german_names(folder, header):
+    put(folder, "GOOD.csv", f"{header}\n02.01.2024;1,5;2,5;1,25;2,0;1.000\n31.01.2024;1,5;2,5;1,25;2,0;1.000\n")
+    _, store = taken(folder)
+    assert store.table("d", "bars").drop("date", "symbol").rows()[0] == (1.5, 2.5, 1.25, 2.0, 1000.0)
+
+
+def test_files_that_fail_alike_are_counted_together(folder):
+    put(folder, "GOOD.csv", "Date,Price2\n2024-01-02,1\n")
+    put(folder, "H.csv", "Date,Price2\n2024-01-02,1\n")
+    put(folder, "Z.csv", "Date,Close\n")
+    with pytest.raises(DataError) as caught:
+        taken(folder)
+    assert caught.value.message == (
+        "GOOD.csv has no column for close; it has Date, Price2. So it is with 1 more. Not read either: Z.csv has a "
+        "header and no rows."
+    )
+
+
+def test_a_table_with_a_column_per_symbol(folder):
+    put(folder, "GOOD.csv", "Date,AAA,B B,CC\n2024-01-02,1,10,\n2024-01-03,2,x,7\n")
+    with pytest.raises(DataError, match="has no column for close") as caught:
+        taken(folder)
+    assert "--column close=NAME" in caught.value.hint
+    report, store = taken(folder, wide="close")
+    assert store.table("d", "bars").select("symbol", "close").rows() == [
+        ("AAA", 1.0),
+        ("B B", 10.0),
+        ("AAA", 2.0),
+        ("CC", 7.0),
+    ]
+    assert (report.rejected, report.blank) == ({"not_a_number": 1}, 1)
+    assert store.table("d", "rejects").select("line", "symbol", "date").rows() == [(3, "B B", "2024-01-03")]
+
+
+def test_a_wide_table_is_offered_where_it_looks_so(folder):
+    put(folder, "GOOD.csv", "Date,AAA,BBB\n2024-01-02,1,10\n2024-01-03,2,11\n")
+    with pytest.raises(DataError) as caught:
+        taken(folder)
+    assert caught.value.hint.startswith("if every column is the close of a symbol: --wide close.")
+    put(folder, "GOOD.csv", "Date,Name2,BBB\n2024-01-02,abc,10\n2024-01-03,abc,11\n")
+    with pytest.raises(DataError) as caught:
+        taken(folder)
+    assert "--wide" not in caught.value.hint
+
+
+def test_a_wide_parquet_table(folder):
+    (folder / "GOOD.csv").unlink()
+    pl.DataFrame({"day": [date(2024, 1, 2)], "AAA": [1], "BBB": [2.5]}).write_parquet(folder / "W.parquet")
+    _, store = taken(folder, wide="close")
+    assert store.table("d", "bars").select("symbol", "close").rows() == [("AAA", 1.0), ("BBB", 2.5)]
+    with pytest.raises(InputError, match="`wide` must be one of close"):
+        taken(folder, wide="volume", mode="replace")
+    pl.DataFrame({"when": [date(2024, 1, 2)], "AAA": [1], "BBB": [2.5]}).write_parquet(folder / "W.parquet")
+    with pytest.raises(DataError, match="has 0 columns for date; it has when, AAA, BBB"):
+        taken(folder, wide="close", mode="replace")
+    _, store = taken(folder, wide="close", columns={"date": "when"}, mode="replace")
+    assert store.describe("d").symbols == ("AAA", "BBB")
+
+
+def test_gzip_is_read_and_other_archives_are_named(folder):
+    (folder / "GOOD.csv").rename(folder / "PLAIN.csv")
+    (folder / "PACKED.csv.gz").write_bytes(gzip.compress((folder / "PLAIN.csv").read_bytes()))
+    report, store = taken(folder)
+    assert report.clean
+    packed, plain = (store.table("d", "bars", symbols=name).drop("symbol") for name in ("PACKED", "PLAIN"))
+    assert packed.equals(plain)
+    (folder / "PACKED.csv.gz").write_bytes(gzip.compress(GOOD.encode())[:-9])
+    (folder / "Q.csv").write_bytes(b"BZh9abc")
+    (folder / "R.csv").write_bytes(b"PK\x03\x04\x00\x00")
+    report, _ = taken(folder, mode="replace")
+    said = [file.reason for file in report.unread]
+    assert said[0].startswith("PACKED.csv.gz is damaged: ")
+    assert said[1:] == ["Q.csv is compressed (bzip2).", "R.csv is a zip archive."]
+
+
+@pytest.mark.parametrize(
+    "preface", ["sep=;\n", '"sep=;"\n', "# downloaded 2023-01-05\nsep=;\n", "# a\n\n# b, c\n", "#"]
+)
+def test_what_stands_above_the_header_is_passed_by(folder, preface):
+    put(folder, "GOOD.csv", preface + GOOD.replace(",", ";"))
+    report, store = taken(folder)
+    assert report.clean
+    assert store.table("d", "bars").height == 3
+    put(folder, "GOOD.csv", "# a\n# b\n")
+    with pytest.raises(DataError, match="has remarks and no header"):
+        taken(folder, mode="replace")
+
+
+def test_a_line_number_counts_the_remarks(folder):
+    put(folder, "GOOD.csv", "# a\nsep=;\nDate;Close\n2024-01-02;5\n2024-01-03;x\n")
+    _, store = taken(folder)
+    assert store.table("d", "rejects")["line"].to_list() == [5]
+
+
+def test_questions_speak_of_the_files_own_values(folder):
+    put(folder, "GOOD.csv", "Date,Close\n2024-01-02,5\n03/04/2024,5\n2024-01-05,-1\n")
+    report, _ = taken(folder)
+    assert any("Which comes first in 03/04/2024, month or day?" in question for question in report.questions)
+    assert not any("zero prices" in question for question in report.questions)
+    put(folder, "GOOD.csv", "Date,Close\n2024-01-02,5\n2024-01-05,0\n")
+    report, _ = taken(folder, mode="replace")
+    assert any("Do zero prices mean unknown?" in question for question in report.questions)
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (("daily_AA.csv", "daily_AB.csv"), "daily_{symbol}.csv"),
+        (("aa_us_d.csv", "bba_us_d.csv"), "{symbol}_us_d.csv"),
+        (("x-AA 1.csv", "x-B 1.csv"), "x-{symbol} 1.csv"),
+        (("AAB.csv", "AAC.csv"), None),
+        (("A_X.csv", "X.csv"), None),
+    ],
+)
+def test_names_of_files_that_share_a_part_are_a_question(folder, names, pattern):
+    (folder / "GOOD.csv").unlink()
+    for name in names:
+        put(folder, name, GOOD)
+    report, _ = taken(folder)
+    asked = [question for question in report.questions if "--symbol" in question]
+    if pattern is None:
+        assert asked == []
+        return
+    assert f'--symbol "{pattern}" takes what differs.' in asked[0]
+    report, store = taken(folder, symbol=pattern, mode="replace")
+    assert not any("--symbol" in question for question in report.questions)
+    assert all("_" not in name and " " not in name for name in store.describe("d").symbols)
+
+
+@pytest.mark.parametrize("form", ["nonsense", "dd/mm/yyyy", ""])
+def test_a_date_format_that_names_no_part_of_a_date_is_refused(folder, form):
+    with pytest.raises(InputError, match=f"`date_format` '{form}' names no part of a date"):
+        taken(folder, date_format=form)

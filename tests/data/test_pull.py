@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from quantlab.core import DataError, InputError, KindError
 from quantlab.core.periods import sessions
 from quantlab.data import Store
+from quantlab.data.ingestion._import import ingest
 from quantlab.data.ingestion._patience import Patience
 from quantlab.data.ingestion._pull import last_session, pull
-from quantlab.data.sources import Batch, Failure
+from quantlab.data.sources import Batch, Csv, Failure, Parquet
 
 DAYS = sessions("XNYS", np.datetime64("2024-01-02"), np.datetime64("2024-06-28")).tolist()
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
@@ -359,3 +360,61 @@ def test_rejected_rows_are_kept(store):
     assert (report.rejected, report.clean) == (1, False)
     assert store.table("d", "rejects").height == 1
     assert "PullReport d version 1 to 2024-06-28: 3 symbols" in repr(report)
+
+
+def paid(day_count: int) -> pl.DataFrame:
+    """Raw closes with a 2:1 split and a dividend, and the adjusted close that follows from them."""
+    close = 100.0 + np.arange(day_count) % 7
+    dividend, split = np.zeros(day_count), np.ones(day_count)
+    dividend[20], split[40] = 1.5, 2.0
+    close[40:] /= 2
+    steps = np.ones(day_count)
+    steps[1:] = close[:-1] / ((close[1:] + dividend[1:]) * split[1:])
+    adjusted = close[-1] * np.append(np.cumprod(steps[:0:-1])[::-1], 1.0)
+    return pl.DataFrame(
+        {"Date": DAYS[:day_count], "Close": close, "Adj Close": adjusted, "Dividends": dividend, "Stock Splits": split}
+    )
+
+
+@pytest.mark.parametrize("kind", [Csv, Parquet])
+def test_files_with_an_adjusted_close_and_actions_prove_their_adjustment(store, tmp_path, kind):
+    (tmp_path / "f").mkdir()
+    for symbol in ("A", "B"):
+        paid(60).write_csv(tmp_path / "f" / f"{symbol}.csv")
+        paid(60).write_parquet(tmp_path / "f" / f"{symbol}.parquet")
+    report = run(store, kind(tmp_path / "f"))
+    assert report.clean
+    assert store.describe("d").adjusted == "none"
+    assert store.table("d", "actions").select("symbol", "kind", "value").rows() == [
+        (symbol, kind, value) for symbol in "AB" for kind, value in (("dividend", 1.5), ("split", 2.0))
+    ]
+
+
+def test_files_that_do_not_say_how_they_were_adjusted_are_as_the_dataset_says(store, tmp_path):
+    source, vendor = tmp_path / "A.csv", Vendor(("A",))
+    pl.DataFrame({"Date": DAYS[:50], "Close": 5.0}).write_csv(source)
+    ingest(source, store=store, dataset="d", adjusted="total_return", calendar="XNYS")
+    pl.DataFrame({"Date": DAYS[:52], "Close": 5.0}).write_csv(source)
+    report = run(store, Csv(source))
+    assert report.added == 2
+    assert report.notes == (
+        "The files do not say how prices were adjusted: total_return, as the dataset says.",
+    )  # fmt: skip
+    assert store.describe("d").adjusted == "total_return"
+    with pytest.raises(InputError, match="has adjusted 'total_return', and vendor has 'split'"):
+        run(store, vendor)
+    with pytest.raises(InputError, match=r"has adjusted 'total_return', and .* has 'none'"):
+        run(store, Csv(source, adjusted="none"))
+
+
+def test_files_come_in_one_commit_and_a_pull_without_news_makes_none(store, tmp_path):
+    for place in range(30):
+        pl.DataFrame({"Date": DAYS[:50], "Close": 5.0}).write_csv(tmp_path / f"S{place:02}.csv")
+    ingest(tmp_path, store=store, dataset="d", calendar="XNYS", adjusted="none")
+    same = run(store, Csv(tmp_path))
+    assert (same.version, same.commits, same.added) == (1, 0, 0)
+    assert run(store, Csv(tmp_path), chunk=7).version == 1
+    for place in range(30):
+        pl.DataFrame({"Date": DAYS[:51], "Close": 5.0}).write_csv(tmp_path / f"S{place:02}.csv")
+    more = run(store, Csv(tmp_path))
+    assert (more.version, more.commits, more.added) == (2, 1, 30)

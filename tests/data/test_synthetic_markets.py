@@ -364,6 +364,11 @@ def test_short_squeeze(seed: int) -> None:
         assert held[0] == held[-1] == 0.003
         assert held[first - 1] == 0.25
         assert 0 < free[first - 1] < free[0]
+        # The fee holds through the collapse, and eases at the session after it.
+        collapse = market.plants("collapse").filter(symbol=symbol)["end"].item()
+        easy = row_of(bars, collapse) + 1
+        assert set(held[last + 1 : easy]) == {1.0}
+        assert (held[easy], free[easy]) == (0.003, free[0])
         # The same draw of volume without a squeeze, before moves count.
         assert (bars.volume.values[first : last + 1, column] > 8 * usual[first : last + 1, column]).all()
     calm = borrow.filter(~pl.col("symbol").is_in([symbol for symbol, _, _ in squeeze]))
@@ -371,7 +376,36 @@ def test_short_squeeze(seed: int) -> None:
     assert calm.height == 47
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("thin", [0.002, 0.5])
+def test_thin_names_trade_so_many_times_less(seed: int, thin: float) -> None:
+    # Under one seed all markets share their draws, so that the usual volume is that of the ordinary one.
+    grid = Grid(10, 300)
+    market = synthetic.low_liquidity(seed=seed, grid=grid, thin=thin)
+    usual, volume = (found.bars.demand("volume").values for found in (synthetic.ordinary(seed=seed, grid=grid), market))
+    columns = [column_of(market.bars, symbol) for symbol in market.plants("thin")["symbol"]]
+    others = np.setdiff1d(np.arange(10), columns)
+    np.testing.assert_array_equal(volume[:, others], usual[:, others])
+    traded = volume[:, columns] > 0
+    expected = np.maximum(usual[:, columns] * thin, 1.0)
+    assert (np.abs(volume[:, columns] - expected)[traded] <= 1.0).all()
+
+
 # Splits, dividends, delistings
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_dividend_is_worth_more_than_what_is_left(seed: int) -> None:
+    # A day's standard deviation is a third: on some an eighth of yesterday's price is most of today's.
+    wild = Traits(volatility=5.0)
+    market = synthetic.splits_and_dividends(seed=seed, grid=Grid(40, 504), traits=wild, dividend_yield=0.5)
+    close = market.bars.close.values
+    assert (close > 0).all()
+    cash = market.bars.actions.filter(pl.col("kind").is_in(["dividend", "special_dividend"]))
+    assert cash.height > 0
+    for symbol, day, value in cash.select("symbol", "date", "value").iter_rows():
+        # A cent for the rounding of the close.
+        assert 0 < value <= close[row_of(market.bars, day), column_of(market.bars, symbol)] + 0.01
 
 
 @pytest.mark.parametrize("seed", SEEDS)

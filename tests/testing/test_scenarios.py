@@ -169,7 +169,8 @@ def test_one_seed_shares_its_noise_over_all_scenarios() -> None:
     [
         ("trendy", {}, InputError, "There is no scenario 'trendy'. Hint: did you mean trending?"),
         ("zzz", {}, InputError, "There is no scenario 'zzz'. Hint: there are ordinary, trending"),
-        (7, {}, InputError, "There is no scenario 7."),
+        (7, {}, KindError, "`name` must be the name of a scenario, received int."),
+        (["halts"], {}, KindError, "`name` must be the name of a scenario, received list."),
         ("halts", {"depth": 1}, InputError, "halts has no option `depth`. Hint: it has traits, share, longest."),
         ("halts", {"seed": "x"}, KindError, "`seed` must be an integer"),
         ("halts", {"grid": 5}, KindError, "`grid` must be a Grid, received int."),
@@ -182,6 +183,19 @@ def test_bad_arguments(name: str, kwargs: dict, kind: type, text: str) -> None:
     with pytest.raises(kind) as caught:
         scenarios.make(name, **kwargs)
     assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize("days", [2, 3, 21, 99])
+def test_noise_on_a_few_dates_is_not_measured(days: int) -> None:
+    with pytest.raises(InputError, match=f"measured on 100 dates or more, received {days}"):
+        scenarios.make("ordinary", grid=Grid(1, days)).measure()
+
+
+@pytest.mark.parametrize(("columns", "tail"), [(1, False), (50, True)])
+def test_tails_are_measured_where_there_are_enough_returns(columns: int, tail: bool) -> None:
+    found = scenarios.make("ordinary", grid=Grid(columns, 100)).measure()
+    assert found["holds"].all()
+    assert ("tail_index" in found["quantity"]) == tail
 
 
 def test_an_unseeded_scenario_says_its_seed() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from quantlab.core import DataError, Frequency, InputError, Panel
 from quantlab.core._labels import DAY, MICROSECOND, show
-from quantlab.data.calendars._schedule import Schedule, schedule
+from quantlab.data.calendars._schedule import Schedule, demand_known, schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ def known(panel: Panel, *, source: str, target: str, max_age: int) -> Panel:
         return Panel._trusted(panel.values, panel.dates, panel.symbols, Frequency.daily(target))
     moments = _known_at(panel, source)
     first, last = panel.dates[0].astype(DAY), panel.dates[-1].astype(DAY)
+    demand_known(target, first)
     plan = schedule(target, first, last)
     rows = plan.rows(first, last)
     sessions, closes = plan.sessions[rows], plan.closes[rows]

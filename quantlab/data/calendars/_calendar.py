@@ -15,10 +15,11 @@ from quantlab.core._arguments import integer
 from quantlab.core._labels import DAY, show
 from quantlab.data.calendars import _align, _parts
 from quantlab.data.calendars._moments import Day, day, days, moments
-from quantlab.data.calendars._schedule import Schedule, schedule, zone_of
+from quantlab.data.calendars._schedule import Schedule, demand_known, schedule, zone_of
 
 Days: TypeAlias = "Day | Sequence[Day] | np.ndarray | pl.Series"
 Moments: TypeAlias = "datetime | np.datetime64 | Sequence[datetime] | np.ndarray | pl.Series"
+_LONGEST = 10_000_000  # days, more than there are between any two dates
 Stamp: TypeAlias = Literal["end", "start"]
 
 
@@ -47,6 +48,10 @@ class Calendar:
 
     Sessions are those that were held: a day that was called off (2001-09-11) is none, though the evening before nobody
     knew. Decisions that depend on the *planned* schedule are made by ``quantlab.core.periods.period_ends``.
+
+    The days are those of exchange_calendars, which carries the rules that it knows back to years in which others held.
+    Sessions of "XNYS" are refused before 1952-09-29, since until then New York traded on Saturdays, too. The early
+    years of other exchanges were not checked.
 
     Examples
     --------
@@ -301,7 +306,7 @@ class Calendar:
         array([[2.]])
         """
         panel = as_panel(data)
-        days_old = integer(max_age, name="max_age", low=0)
+        days_old = min(integer(max_age, name="max_age", low=0), _LONGEST)
         if source is None and panel.frequency is not None:
             source = panel.frequency.calendar
         if source is None and panel.dates.dtype == DAY:
@@ -314,6 +319,7 @@ class Calendar:
         first, last = day(start, "start"), day(end, "end")
         if last < first:
             raise InputError(f"`end` must not come before `start`, received {first} and {last}.")
+        demand_known(self.code, first)
         plan = schedule(self.code, first, last)
         return plan, plan.rows(first, last)
 
@@ -323,6 +329,7 @@ class Calendar:
             wanted_from = wanted_to = np.datetime64("2010-03-01", "D")
         else:
             wanted_from, wanted_to = wanted.min(), wanted.max()
+            demand_known(self.code, wanted_from)
         return schedule(self.code, wanted_from, wanted_to), wanted
 
     def _neighbor(self, values: Days, side: Literal["left", "right"], step: int) -> Any:

@@ -27,7 +27,7 @@ def days(values: Any, name: str) -> np.ndarray:
     """Return days as datetime64[D] in the shape that they came in; a clock time is refused."""
     if isinstance(values, pl.Series):
         values = values.to_numpy() if values.dtype == pl.Date else values.to_list()
-    array = np.asarray(values)
+    array = _array(values, name)
     if array.dtype.kind == "U" or (array.dtype == object and array.size):
         array = np.array([_one_day(value, name) for value in array.ravel().tolist()], dtype=DAY).reshape(array.shape)
     if array.size == 0:
@@ -67,7 +67,7 @@ def moments(values: Any, name: str = "moments") -> np.ndarray:
     """
     if isinstance(values, pl.Series):
         values = dates_of(values, what=f"`{name}`")
-    array = np.asarray(values)
+    array = _array(values, name)
     if array.dtype == object and array.size:
         array = np.array([_one_moment(value, name) for value in array.ravel().tolist()], dtype=MICROSECOND).reshape(
             array.shape
@@ -95,6 +95,13 @@ def _one_moment(value: Any, name: str) -> Any:
     if isinstance(value, np.datetime64) and _timed(value):
         return value
     raise KindError(f"`{name}` must be moments with a clock time, received {_shown(value)}.")
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of unequal length
+        raise InputError(f"`{name}` must be one value or a list of them, and holds lists of unequal length.") from error
 
 
 def _timed(value: Any) -> bool:

@@ -12,6 +12,7 @@ from quantlab.core._labels import DAY, MICROSECOND
 from quantlab.data.calendars._schedule import MINUTE, Schedule
 
 _COUNTED = re.compile(r"(first|last) ([1-9]\d*) minutes?")
+_LONGEST = 10_000  # minutes, longer than any session
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -25,13 +26,18 @@ def bounds(plan: Schedule, rows: slice, part: str | None) -> tuple[np.ndarray, n
     if part is None:
         return opens.copy(), closes.copy()
     if isinstance(part, str) and (counted := _COUNTED.fullmatch(part)):
-        length = int(counted[2]) * MINUTE
+        length = min(int(counted[2]), _LONGEST) * MINUTE
         if counted[1] == "first":
             return opens.copy(), np.minimum(opens + length, closes)
         return np.maximum(closes - length, opens), closes.copy()
     if isinstance(part, str) and (clock := _CLOCK.fullmatch(part)):
         hours = [int(text) for text in clock.groups()]
-        return _on_the_clock(plan, rows, hours[0] * 60 + hours[1], hours[2] * 60 + hours[3])
+        first, last = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3] or 1440
+        if first == last:
+            raise InputError(f"`part` {part!r} ends when it begins.")
+        if first > last and not _overnight(plan):
+            raise InputError(f"`part` {part!r} ends before it begins, and no session goes on past midnight there.")
+        return _on_the_clock(plan, rows, first, last)
     raise InputError(
         f"`part` must be such as 'first 30 minutes', 'last 30 minutes' or '09:30-10:00', received {part!r}.",
         hint="clock times are the exchange's own, two digits each.",
@@ -44,6 +50,15 @@ def minutes(plan: Schedule, rows: slice, begin: np.ndarray, end: np.ndarray) -> 
     pause = np.where(np.isnat(first) | (last <= first), np.timedelta64(0, "us"), last - first)
     whole = np.where(np.isnat(begin), np.timedelta64(0, "us"), end - begin)
     return (whole - pause) / MINUTE
+
+
+def _overnight(plan: Schedule) -> bool:
+    """Whether a session goes on past midnight of the exchange's clock."""
+    local = [
+        pl.Series(moments).dt.replace_time_zone("UTC").dt.convert_time_zone(plan.zone).dt.date()
+        for moments in (plan.opens, plan.closes - np.timedelta64(1, "us"))
+    ]
+    return bool((local[0] != local[1]).any())
 
 
 def _on_the_clock(plan: Schedule, rows: slice, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,8 @@ from quantlab.core._labels import DAY, MICROSECOND
 
 # Further than any exchange was closed since 1914, so that there is a next session to be found.
 MARGIN = np.timedelta64(40, "D")
+# The library carries today's rules back to days of which they were not true: until then New York traded on Saturdays.
+FLOORS = {"XNYS": np.datetime64("1952-09-29")}
 MINUTE = np.timedelta64(1, "m")
 _ONE_DAY = np.timedelta64(1, "D")
 
@@ -77,6 +79,16 @@ def schedule(code: str, first: np.datetime64, last: np.datetime64) -> Schedule:
     if last > found.last:
         raise InputError(f"Calendar {code!r} is known until {found.last}, received {last}.")
     return found
+
+
+def demand_known(code: str, first: np.datetime64) -> None:
+    """Raise InputError for a day before a calendar's sessions are those that were held."""
+    floor = FLOORS.get(code)
+    if floor is not None and first < floor:
+        raise InputError(
+            f"The sessions of calendar {code!r} are known from {floor} on, received {first}.",
+            hint="before that New York traded on Saturdays, too, and the library does not say on which.",
+        )
 
 
 def zone_of(code: str) -> str:

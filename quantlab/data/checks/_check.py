@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from quantlab.core import Bars, Panel
 from quantlab.core._door import reindex
 from quantlab.data.checks import _review
-from quantlab.data.checks._findings import REJECTED, SCHEMA
+from quantlab.data.checks._findings import REJECTED, SCHEMA, Finding, table
 from quantlab.data.checks._quality import quality
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def check(store: Store, name: str, *, known_at: datetime | None = None) -> pl.Da
     """Return the findings of a stored dataset, with their status.
 
     What ``quality`` says of the stored bars (quarantined ones too), their recorded actions and the vendor's adjusted
-    close, and one finding per row that the import could not take. A decision in table ``review`` sets the status.
+    close, and one finding per row that the import could not take. Two findings are of the dataset as a whole:
+    ``unknown_adjusted``, nobody said how prices are adjusted, and ``members_without_bars``, the table of members names
+    symbols that have none in the range of the bars. A decision in table ``review`` sets the status.
 
     Parameters
     ----------
@@ -63,8 +66,27 @@ def check(store: Store, name: str, *, known_at: datetime | None = None) -> pl.Da
     adjusted = _adjusted(store.table(name, "bars", known_at=known_at), bars)
     found = quality(bars, adj_close=adjusted)
     refused = _refused(store.table(name, "rejects", known_at=known_at))
-    every = pl.concat([found, refused]).sort("rule", "symbol", "date", "detail", nulls_last=False)
+    stated = _of_the_dataset(bars, store.table(name, "members", known_at=known_at))
+    every = pl.concat([found, refused, table(stated)]).sort("rule", "symbol", "date", "detail", nulls_last=False)
     return _review.status(every, store.table(name, "review", known_at=known_at))
+
+
+def _of_the_dataset(bars: Bars, members: pl.DataFrame) -> list[Finding]:
+    """What no single bar shows: an adjustment that nobody declared, and members that the dataset does not have."""
+    found = []
+    if bars.adjusted == "unknown":
+        detail = "the dataset does not say how its prices are adjusted"
+        found.append(Finding("unknown_adjusted", None, bars.dates[0], None, detail))
+    first, last = (pl.lit(day.astype("datetime64[D]").item()) for day in bars.dates[[0, -1]])
+    inside = members.filter(pl.col("start") <= last, pl.col("end").is_null() | (pl.col("end") > first))
+    every = inside["symbol"].unique().sort()
+    priced = np.array(bars.symbols, dtype=object)[~np.isnan(bars.close.values).all(axis=0)]
+    absent = every.filter(~every.is_in(priced.tolist()))
+    if absent.len():
+        some = ", ".join(absent.head(4)) + (", ..." if absent.len() > 4 else "")
+        detail = f"{absent.len():,} of {every.len():,} members have no bars ({some})"
+        found.append(Finding("members_without_bars", None, bars.dates[0], None, detail))
+    return found
 
 
 def _adjusted(long: pl.DataFrame, bars: Bars) -> Panel | None:

@@ -37,6 +37,16 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
+    "unknown_adjusted": Rule(
+        "warning",
+        "nobody said how the prices are adjusted: a split in them looks like a loss",
+        "Find out, and import the data again with --adjusted none, split or total_return.",
+    ),
+    "members_without_bars": Rule(
+        "warning",
+        "the table of members names symbols that have no bars: the universe is smaller than it was, and survives",
+        "Get the bars of the missing members; until then results on this universe look too good.",
+    ),
     "missing_session": Rule(
         "warning",
         "the calendar has a session between the first and last bar, and the data do not",

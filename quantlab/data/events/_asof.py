@@ -21,6 +21,7 @@ from quantlab.data.events._table import EventsLike
 
 NEVER = np.iinfo(np.int64).min
 DAY = 86_400_000_000
+LONGEST = 10_000_000  # days
 _KINDS = ("latest", "previous", "change")
 
 
@@ -58,7 +59,8 @@ def panel(
     strict : bool
         Raise when events have ids that ``like`` has not; :func:`coverage` lists them.
     close_time : str | (T,) moments in UTC, optional
-        For daily bars without a calendar: "16:00 America/New_York".
+        For daily bars without a calendar: "16:00 America/New_York". With one only moments are taken, since a clock time
+        knows no early close.
 
     Returns
     -------
@@ -143,7 +145,9 @@ class Known:
         order = self.in_order()
         until = np.full(order.size, len(self.like), np.int64)
         if max_age is not None:
-            until = np.searchsorted(self.closes, since[order] + int(max_age * DAY), side="right")
+            # Beyond all dates there are, so that the sum stays within int64.
+            longest = int(min(max_age, LONGEST) * DAY)
+            until = np.searchsorted(self.closes, since[order] + longest, side="right")
         out = np.empty(self.like.shape)
         kernels.fill(self.bar[order], self.column[order], value[order], until, out)
         return self.like._like(out)

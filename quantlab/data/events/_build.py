@@ -12,7 +12,7 @@ import polars as pl
 
 from quantlab.core import InputError, KindError
 from quantlab.core import _labels as labels
-from quantlab.data.events import _moments
+from quantlab.data.events import _delays, _moments
 from quantlab.data.events import _table as tables
 from quantlab.data.events._lags import Lag, as_lag
 from quantlab.data.events._table import Events
@@ -40,7 +40,8 @@ def from_frame(
 
     A column of days given as ``event`` means midnight UTC of that day, a label and no claim about the clock. A column
     of days given as ``available`` means the *end* of that day in ``zone``, since nobody says when in the day: the
-    first bar that knows it is the next session's.
+    first bar that knows it is the next session's. Days must come as Date: a Datetime column of midnights alone is
+    refused where it says when something was known or where a lag starts.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def from_frame(
     InputError
         For an unknown column, or when neither ``available`` nor ``lag`` says when values were known.
     KindError
-        For columns of wrong type, or clock times without a time zone.
+        For columns of wrong type, clock times without a time zone, or midnights in place of days.
     DataError
         When two rows have the same id, field, event and availability, a value is infinite, or a reported value is
         available before its event: the first is named.
@@ -109,30 +110,32 @@ class Plan:
     zone: str = "America/New_York"
     withdrawn: bool = False
     scheduled: bool = False
+    made: bool = False  # `available` was made here, so that a midnight is one
 
 
 def build(frame: pl.DataFrame, plan: Plan, *, fields: Fields, lag: Lag | None, name: str = "") -> Events:
     """Return the events of a frame whose columns exist."""
     frame, lost = _possible(frame, plan)
     event = _label(frame, plan.event)
-    known, assumed = _known(frame, plan, event, lag)
+    known, assumed, moved = _known(frame, plan, event, lag, name)
     heads = [tables.text(frame, plan.symbol, "id"), event, known]
     values = _values(frame, fields, exclude={plan.symbol, plan.event, plan.available})
     table = pl.DataFrame(heads).with_columns(values)
     if fields is not None:
         names = [column.name for column in values]
-        table = table.unpivot(
-            on=names, index=["id", "event_time", "available_time"], variable_name="field", value_name="value"
-        )
+        keys = ["id", "event_time", "available_time"]
+        # Names that no column of values has: `value` is a common one.
+        table = table.unpivot(on=names, index=keys, variable_name="__field", value_name="__value")
+        table = table.select(*keys, pl.col("__field").alias("field"), pl.col("__value").alias("value"))
     table = table.select(tables.COLUMNS)
     empty = table.filter(pl.col("value").is_null())
     if not plan.withdrawn and empty.height:
         table = table.filter(pl.col("value").is_not_null())
         lost.append(("no value", empty.height, tables.place(empty)))
-    tables.demand_whole(table)
     if not plan.scheduled:
         tables.demand_after(table)
-    return Events(table.sort(*tables.KEY), _note(frame, plan, lag, name, assumed), tables.left_out(lost))
+    note = " ".join(filter(None, (_note(frame, plan, lag, name, assumed), moved)))
+    return Events(table.sort(*tables.KEY), note, tables.left_out(lost))
 
 
 def taken(frame: object, columns: Sequence[str]) -> pl.DataFrame:
@@ -159,9 +162,42 @@ def numeric(frame: pl.DataFrame, fields: Fields, exclude: set[str | None]) -> di
         if not found:
             raise InputError(f"The frame has no column of numbers beside {', '.join(filter(None, exclude))}.")
         return {name: name for name in found}
-    if isinstance(fields, str):
-        return {fields: fields}
-    return dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields}
+    names = named(fields)
+    taken(frame, tuple(names))
+    _demand_apart(names, exclude)
+    return names
+
+
+def _demand_apart(names: Mapping[str, str], exclude: set[str | None]) -> None:
+    clash = [name for name in names if name in exclude]
+    if clash:
+        raise InputError(f"Column {clash[0]!r} is in `fields` and says who or when, too.")
+
+
+def named(fields: object, *, name: str = "fields") -> dict[str, str]:
+    """Return columns and the names of their fields, or raise where one is named twice or is no text."""
+    if isinstance(fields, Mapping):
+        pairs = list(fields.items())
+    elif isinstance(fields, Sequence) and not isinstance(fields, bytes):
+        pairs = [(one, one) for one in ([fields] if isinstance(fields, str) else fields)]
+    else:
+        raise KindError(
+            f"`{name}` must be a column, a list of them or a mapping to names, received {type(fields).__name__}."
+        )
+    if not pairs:
+        raise InputError(f"`{name}` names no column.")
+    for pair in pairs:
+        if not all(isinstance(one, str) for one in pair):
+            raise KindError(
+                f"`{name}` must hold texts, and has {next(one for one in pair if not isinstance(one, str))!r}."
+            )
+    columns = [column for column, _ in pairs]
+    doubled = [column for column in columns if columns.count(column) > 1]
+    if doubled:
+        raise InputError(f"`{name}` names the column {doubled[0]!r} twice.")
+    if len({one for _, one in pairs}) != len(pairs):
+        raise InputError(f"`{name}` gives one name to two columns: {', '.join(one for _, one in pairs)}.")
+    return dict(pairs)
 
 
 def _possible(frame: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, list[tuple[str, int, str]]]:
@@ -201,8 +237,12 @@ def _label(frame: pl.DataFrame, column: str) -> pl.Series:
     return tables.moments(frame, column, "event_time")
 
 
-def _known(frame: pl.DataFrame, plan: Plan, event: pl.Series, lag: Lag | None) -> tuple[pl.Series, str | None]:
-    """When each row was known; and for how many of them that is assumed: "", " for 3 of 9 rows", or None."""
+def _known(
+    frame: pl.DataFrame, plan: Plan, event: pl.Series, lag: Lag | None, name: str
+) -> tuple[pl.Series, str | None, str]:
+    """When each row was known; for how many of them that is assumed: "", " for 3 of 9 rows", or None; and which
+    releases were later than assumed.
+    """
     given = None
     if plan.available is not None:
         kind = frame.schema[plan.available]
@@ -214,22 +254,25 @@ def _known(frame: pl.DataFrame, plan: Plan, event: pl.Series, lag: Lag | None) -
             stamps[~holes.to_numpy()] = ends
             given = _moments.series(stamps, "available_time")
         else:
-            given = tables.moments(frame, plan.available, "available_time")
+            read = tables.moments if plan.made else tables.clock_times
+            given = read(frame, plan.available, "available_time")
         if lag is None or not given.null_count():
-            return given, None
+            return given, None, ""
     if lag is None:
         raise InputError("Nothing says when these values were known.", hint="pass `available=` or `lag=`.")
     if isinstance(frame.schema[plan.event], pl.Date):
         days = frame[plan.event]
     else:
-        days = _moments.local_days(tables.moments(frame, plan.event), lag.zone)
-    known = _moments.series(_moments.known_from(days.to_numpy().astype(labels.DAY), lag), "lag")
+        days = _moments.local_days(tables.clock_times(frame, plan.event), lag.zone)
+    from_days = days.to_numpy().astype(labels.DAY)
+    moments, moved = _delays.later(name, from_days, _moments.known_from(from_days, lag), lag)
+    known = _moments.series(moments, "lag")
     # A morning in Tokyo comes before the label of its day, midnight UTC; no lag ends before the event.
     assumed = pl.DataFrame([event, known]).select(pl.max_horizontal("event_time", "lag").alias("available_time"))
     if given is None:
-        return assumed.to_series(), ""
+        return assumed.to_series(), "", moved
     both = assumed.select(pl.coalesce(given.alias("given"), "available_time").cast(MOMENT).alias("available_time"))
-    return both.to_series(), f" for {given.null_count():,} of {len(given):,} rows"
+    return both.to_series(), f" for {given.null_count():,} of {len(given):,} rows", moved
 
 
 def _values(frame: pl.DataFrame, fields: Fields, exclude: set[str | None]) -> list[pl.Series]:
@@ -237,17 +280,9 @@ def _values(frame: pl.DataFrame, fields: Fields, exclude: set[str | None]) -> li
     if fields is None:
         taken(frame, ("field", "value"))
         return [tables.text(frame, "field"), tables.numbers(frame, "value")]
-    names = {fields: fields} if isinstance(fields, str) else fields
-    if not isinstance(names, Mapping):
-        names = {name: name for name in names}
-    if not names:
-        raise InputError("`fields` names no column.")
+    names = named(fields)
     taken(frame, tuple(names))
-    clash = [name for name in names if name in exclude]
-    if clash:
-        raise InputError(f"Column {clash[0]!r} is in `fields` and says who or when, too.")
-    if len(set(names.values())) != len(names):
-        raise InputError(f"`fields` gives one name to two columns: {', '.join(names.values())}.")
+    _demand_apart(names, exclude)
     reserved = [name for name in names.values() if name in ("id", "event_time", "available_time")]
     if reserved:
         raise InputError(f"A field cannot be called {reserved[0]!r}, the name of a column of the events table.")

@@ -12,38 +12,38 @@ from quantlab.core import kernel
 def as_known(column, event, available, value, back, out_value, out_event, out_first, out_last):
     """After each row, the ``back``-th latest event that is known then: its value and its moments.
 
-    Rows are sorted by column, then by availability. ``out_event`` is the smallest int64 while there are not so many
+    Rows are sorted by column, then by availability. The moments are the smallest int64 while there are not so many
     events. ``out_first`` is when that event was first known, ``out_last`` when its value was.
     """
-    n = column.size
-    events = np.empty(n, np.int64)
-    values = np.empty(n, np.float64)
-    firsts = np.empty(n, np.int64)
-    lasts = np.empty(n, np.int64)
+    depth = back + 1
+    # The latest events, newest first: an older one than these never comes to the top, since none is forgotten.
+    events = np.empty(depth, np.int64)
+    values = np.empty(depth, np.float64)
+    firsts = np.empty(depth, np.int64)
+    lasts = np.empty(depth, np.int64)
     count = 0
-    for row in range(n):
+    for row in range(column.size):
         if row == 0 or column[row] != column[row - 1]:
             count = 0
-        # Most events come in order, so the place is at or near the end.
-        place = count
-        while place > 0 and events[place - 1] > event[row]:
-            place -= 1
-        if place > 0 and events[place - 1] == event[row]:
-            values[place - 1] = value[row]
-            lasts[place - 1] = available[row]
-        else:
-            for k in range(count, place, -1):
+        place = 0
+        while place < count and events[place] > event[row]:
+            place += 1
+        if place < count and events[place] == event[row]:
+            values[place] = value[row]
+            lasts[place] = available[row]
+        elif place < depth:
+            count = min(count + 1, depth)
+            for k in range(count - 1, place, -1):
                 events[k], values[k], firsts[k], lasts[k] = events[k - 1], values[k - 1], firsts[k - 1], lasts[k - 1]
             events[place], values[place] = event[row], value[row]
             firsts[place], lasts[place] = available[row], available[row]
-            count += 1
         if count > back:
-            found = count - 1 - back
-            out_value[row], out_event[row] = values[found], events[found]
-            out_first[row], out_last[row] = firsts[found], lasts[found]
+            out_value[row], out_event[row] = values[back], events[back]
+            out_first[row], out_last[row] = firsts[back], lasts[back]
         else:
             out_value[row] = np.nan
             out_event[row] = np.iinfo(np.int64).min
+            out_first[row], out_last[row] = out_event[row], out_event[row]
 
 
 @kernel

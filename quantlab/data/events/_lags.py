@@ -16,9 +16,11 @@ import polars as pl
 
 from quantlab.core import InputError, KindError
 from quantlab.core._arguments import integer
+from quantlab.data.events._moments import known_zone
 
 _AT = re.compile(r"^(?:close(?:\+(\d{1,3}))?|(\d{2}):(\d{2}))$")
 _SINCE = ("day", "month", "quarter")
+_LONGEST = 10_000  # days or sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Lag:
     Raises
     ------
     InputError
-        For a negative number, an unknown ``since`` or an unreadable ``at``.
+        For a number that is negative or above 10,000, an unknown ``since`` or zone, or an unreadable ``at``.
 
     Examples
     --------
@@ -64,8 +66,10 @@ class Lag:
     source: str = ""
 
     def __post_init__(self) -> None:
-        integer(self.days, name="days", low=0)
-        integer(self.sessions, name="sessions", low=0)
+        for name in ("days", "sessions"):
+            if integer(getattr(self, name), name=name, low=0) > _LONGEST:
+                raise InputError(f"`{name}` must be at most {_LONGEST:,}, received {getattr(self, name)}.")
+        known_zone(self.zone)
         if self.since not in _SINCE:
             raise InputError(f'`since` must be "day", "month" or "quarter", received {self.since!r}.')
         found = _AT.match(self.at) if isinstance(self.at, str) else None
@@ -137,25 +141,32 @@ LAGS: Mapping[str, Lag] = MappingProxyType(
             at="18:00", source="the Treasury derives par yields from quotes of 15:30 and posts them in the evening"
         ),
         "rates_next_day": Lag(
-            sessions=1, at="18:00", source="daily series of the Federal Reserve's H.15, posted on the next business day"
+            sessions=2,
+            at="18:00",
+            source="daily series of the Federal Reserve's H.15, posted on the next business day; one more for bank "
+            "holidays on which exchanges trade",
         ),
         "weekly": Lag(days=7, at="18:00", source="most weekly series appear within seven days of the week's last day"),
         "employment": Lag(
             days=12,
             since="month",
             at="08:30",
-            source="the Employment Situation appears at 08:30, mostly on the first Friday after the month; late in "
-            "2013 and 2025, when the government was shut",
+            source="the Employment Situation appears at 08:30, mostly on the first Friday after the month; later when "
+            "the government was shut in 1996, 2013 and 2025, by the dates of those releases",
         ),
         "cpi": Lag(
-            days=20,
+            days=28,
             since="month",
             at="08:30",
-            source="the Consumer Price Index appears at 08:30 on the 10th to 18th of the next month; late in 2013 and "
-            "2025, when the government was shut",
+            source="the Consumer Price Index appears at 08:30 on the 10th to 26th of the next month (January 2015 on "
+            "2015-02-26); later when the government was shut in 1996, 2013 and 2025, by the dates of those releases",
         ),
         "industrial_production": Lag(
-            days=20, since="month", at="09:15", source="the Federal Reserve's G.17 appears at 09:15 in mid-month"
+            days=20,
+            since="month",
+            at="09:15",
+            source="the Federal Reserve's G.17 appears at 09:15 in mid-month; later when the government was shut in "
+            "2013 and 2025, by the dates of those releases",
         ),
         "monthly": Lag(days=45, since="month", source="a guess on the late side for monthly series without a date"),
         "fred_md": Lag(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 import polars as pl
 
@@ -42,7 +43,8 @@ def macro(
         Columns of series; by default every column of numbers.
     lag : str | Lag | mapping of series to either, optional
         By default FRED's usual names (UNRATE, CPIAUCSL, INDPRO, VIXCLS, DGS10, ...) take the lag of their release. A
-        series that is in no list must be given one.
+        series that is in no list must be given one. Months that were released later than that because the government
+        was shut (1996, 2013, 2025) take the date of their release, which ``note`` names.
     drop_fills : bool
         Keep the first row of every run of equal values: it drops values that were carried forward to later days. Of the
         *first* run only its last row is kept, since nothing tells a first value from one that was carried back before
@@ -57,7 +59,7 @@ def macro(
     Raises
     ------
     InputError
-        When a series has no lag, or ``drop_fills`` meets ``published``.
+        When a series has no lag, a lag no series, or ``drop_fills`` meets ``published``.
     InputError, KindError, DataError
         As in :func:`from_frame`.
 
@@ -75,6 +77,7 @@ def macro(
         )
     frame = taken(frame, (date, *([] if published is None else [published])))
     columns = numeric(frame, fields, {date, published})
+    _demand_known(lag, {*columns, *columns.values(), *frame.columns})
     # One build for each lag, so that a hundred series of one release are one pass.
     groups: dict[str | Lag | None, dict[str, str]] = {}
     for column, title in columns.items():
@@ -113,7 +116,23 @@ def _series_lag(column: str, title: str, lag: str | Lag | Mapping[str, str | Lag
             f"Nothing says when the series {column!r} is published.",
             hint=f'`lag={{"{column}": "monthly"}}`, or one `lag=` for all; `ql.data.events.lags()` lists the kinds.',
         )
-    return found
+    return found if isinstance(found, (str, Lag)) else as_lag(found)
+
+
+def _demand_known(lag: object, names: set[str]) -> None:
+    """Raise where a mapping of lags, or what is none, speaks of no series of the frame."""
+    if lag is None or isinstance(lag, (str, Lag)):
+        return
+    if not isinstance(lag, Mapping):
+        as_lag(lag)
+        return
+    for name in lag:
+        if name not in names:
+            near = get_close_matches(str(name), names, n=1)
+            raise InputError(
+                f"`lag` speaks of {name!r}, which is no series of the frame.",
+                hint=f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(names)[:6])}.",
+            )
 
 
 def _changes(table: pl.DataFrame) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from quantlab.data.schemas import MOMENT
 if TYPE_CHECKING:
     from quantlab.data.events._lags import Lag
 
-_CLOCK = re.compile(r"^([01]\d|2[0-4]):([0-5]\d) ([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)$")
+_CLOCK = re.compile(r"^((?:[01]\d|2[0-3]):[0-5]\d|24:00) ([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)$")
 _DAY = np.timedelta64(1, "D")
 
 
@@ -30,7 +30,7 @@ def close_moments(like: Panel, close_time: object = None) -> np.ndarray:
     """Return the moments at which the bars of ``like`` close, (T,), datetime64[us] in UTC, increasing.
 
     Intraday bars are labelled by their end. Daily ones close when the session of ``like.frequency.calendar`` does, or
-    at ``close_time``: "16:00 America/New_York", or one moment per bar.
+    at ``close_time``: one moment per bar, or, where there is no calendar, "16:00 America/New_York".
     """
     if close_time is not None:
         return _declared(like, close_time)
@@ -57,9 +57,17 @@ def session_closes(calendar: str, days: np.ndarray, *, what: str) -> np.ndarray:
         more = f" and {wrong.size - 1} more" if wrong.size > 1 else ""
         raise InputError(
             f"{what} {days[wrong[0]]}{more}, which is no session of {calendar}: nobody knows when it closed.",
-            hint='drop it, or give `close_time="16:00 America/New_York"`.',
+            hint="drop it, or give the moments at which the bars closed: `close_time=moments`, one per bar.",
         )
     return plan.closes[place]
+
+
+def session_opens(calendar: str, days: np.ndarray) -> np.ndarray:
+    """Return the open of each day's session, or of the first after it, in UTC."""
+    if days.size == 0:
+        return days.astype(labels.MICROSECOND)
+    plan = schedule(calendar, days.min(), days.max())
+    return plan.opens[np.searchsorted(plan.sessions, days)]
 
 
 def known_from(days: np.ndarray, lag: Lag) -> np.ndarray:
@@ -107,7 +115,7 @@ def known_zone(zone: str) -> str:
     """Return the name of a time zone, or raise."""
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, TypeError) as error:
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:  # OSError: "America" is a folder
         raise InputError(f"Time zone {zone!r} is unknown.", hint='use a name such as "America/New_York".') from error
     return zone
 
@@ -148,7 +156,13 @@ def _declared(like: Panel, close_time: object) -> np.ndarray:
             raise InputError(f'`close_time` must read like "16:00 America/New_York", received {close_time!r}.')
         if like.dates.dtype != labels.DAY:
             raise InputError("`close_time` is for daily bars; intraday ones are labelled by their end.")
-        return local(like.dates, int(found[1]) * 60 + int(found[2]), found[3])
+        if like.frequency is not None and like.frequency.calendar is not None:
+            raise InputError(
+                f"The bars have the calendar {like.frequency.calendar}, which knows when they closed, early closes "
+                f"too: `close_time` {close_time!r} says otherwise.",
+                hint="leave `close_time` out; for other closes give one moment in UTC per bar.",
+            )
+        return local(like.dates, int(found[1][:2]) * 60 + int(found[1][3:]), found[2])
     moments = labels.check_dates(close_time, what="`close_time`")
     if moments.shape != like.dates.shape:
         raise InputError(f"`close_time` must have one moment per bar ({len(like)}), received {moments.size}.")

@@ -6,13 +6,14 @@ the year, the short interest of the 15th on the 25th.
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from quantlab.core import DataError
 from quantlab.core import _labels as labels
 from quantlab.data.events import _moments
 from quantlab.data.events import _table as tables
-from quantlab.data.events._build import Fields, Plan, build, numeric, taken
+from quantlab.data.events._build import FIRST, LAST, Fields, Plan, build, numeric, taken
 from quantlab.data.events._lags import Lag, as_lag
 from quantlab.data.events._table import Events
 
@@ -136,31 +137,37 @@ def earnings(
     release: str | None = "release_time",
     fields: Fields = None,
     zone: str = "America/New_York",
+    calendar: str = "XNYS",
 ) -> Events:
     """Return earnings announcements as events: known before the open ("pre"), or only after that day's close.
 
-    "pre" is known from the start of the day on, so its first bar is the same session's. "post", and whatever does not
-    say, is known at the end of the day, and its first bar is the next session's.
+    "pre" is known at the open of that day's session, so its first daily bar is the same session's; nobody says how long
+    before. "post", and whatever does not say, is known at the end of the day, and its first bar is the next session's.
 
     Parameters
     ----------
     frame : polars.DataFrame | polars.LazyFrame
         One row per symbol and announcement.
     symbol, date : str
-        Columns: id, and day of the announcement.
+        Columns: id, and day of the announcement; or its moment, with a time zone, which then says it all.
     release : str or None
         Column that says "pre" or "post"; null and None count as "post".
     fields : str, sequence or mapping, optional
         Columns of values (eps, eps_est); by default every column of numbers.
     zone : str
-        IANA time zone in which the day starts and ends.
+        IANA time zone in which the day ends.
+    calendar : str
+        The exchange at whose open "pre" is known; on a day without a session at the next one's.
 
     Returns
     -------
     Events
+        ``note`` says how days were read, and whether ``release`` was left aside for moments.
 
     Raises
     ------
+    KindError
+        When ``date`` holds midnights alone: days that must come as Date, since their ``release`` counts.
     DataError
         When ``release`` holds anything else.
     InputError, KindError, DataError
@@ -175,13 +182,13 @@ def earnings(
     '2014-01-28T05:00:00+00:00'
     """
     frame = taken(frame, (symbol, date, *([] if release is None else [release])))
+    columns = numeric(frame, fields, {symbol, date, release})
     if not isinstance(frame.schema[date], pl.Date):
-        return build(  # A moment says it all.
-            frame,
-            Plan(symbol, date, date),
-            fields=numeric(frame, fields, {symbol, date, release}),
-            lag=None,
-        )
+        found = build(frame, Plan(symbol, date, date), fields=columns, lag=None)  # A moment says it all.
+        if release is None or frame[release].null_count() == frame.height:
+            return found
+        note = f"The moments of {date} say when announcements were known; {release} is left aside."
+        return Events(found.table, note, found.left_out)
     said = pl.Series("said", [None] * frame.height, dtype=pl.String) if release is None else tables.text(frame, release)
     strange = said.is_not_null() & ~said.is_in(list(_RELEASES))
     if strange.any():
@@ -192,25 +199,24 @@ def earnings(
             hint="make what is unknown null.",
         )
     early = (said == "pre").fill_null(False)
-    stamp = "__known"
-    marked = frame.with_columns(
-        pl.when(early).then(pl.col(date)).otherwise(pl.col(date).dt.offset_by("1d")).alias(stamp)
-    )
-    whole = marked.filter(pl.col(date).is_not_null())
-    at = _moments.series(_moments.local(whole[stamp].to_numpy().astype(labels.DAY), 0, zone), stamp)
-    # The start of the day in New York is 04:00 or 05:00 UTC, after the label of the day; east of London it is before.
-    label = whole[date].cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    at = pl.DataFrame([at.alias("a"), label.alias("b")]).select(pl.max_horizontal("a", "b").alias(stamp))[stamp]
-    events = build(
-        whole.with_columns(at),
-        Plan(symbol, date, stamp),
-        fields=numeric(frame, fields, {symbol, date, release}),
-        lag=None,
-    )
-    unsaid = int((~early & said.is_null()).sum())
-    note = f'"pre" counts from the start of the day in {zone}, "post" from its end'
-    note += f"; {unsaid:,} of {frame.height:,} announcements do not say and count as post." if unsaid else "."
     undated = frame.filter(pl.col(date).is_null())
+    whole, early = frame.filter(pl.col(date).is_not_null()), early.filter(frame[date].is_not_null())
+    stamp = _moments.series(_announced(whole[date], early, zone, calendar), "__known")
+    events = build(whole.with_columns(stamp), Plan(symbol, date, "__known", made=True), fields=columns, lag=None)
+    unsaid = int(said.is_null().sum())
+    note = f'"pre" counts from the open of {calendar}, "post" from the end of the day in {zone}'
+    note += f"; {unsaid:,} of {frame.height:,} announcements do not say and count as post." if unsaid else "."
     first = "" if undated.is_empty() else f"{undated[symbol][0]} None"
     lost = [("no date", undated.height, first), *events.left_out.rows()]
     return Events(events.table, note, tables.left_out(lost))
+
+
+def _announced(days: pl.Series, early: pl.Series, zone: str, calendar: str) -> np.ndarray:
+    """The open of the session for what is early, and the end of the day for the rest, in UTC."""
+    # A slip of the pen has no session; such rows are left out and counted later.
+    early = early & days.is_between(FIRST, LAST)
+    day = days.to_numpy().astype(labels.DAY)
+    out = _moments.local(day, 24 * 60, zone).copy()
+    out[early.to_numpy()] = _moments.session_opens(calendar, day[early.to_numpy()])
+    # East of London the day ends, and a session may open, before the label of the day, midnight UTC.
+    return np.maximum(out, day.astype(labels.MICROSECOND))

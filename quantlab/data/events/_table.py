@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import time
 from difflib import get_close_matches
 from typing import TypeAlias, Union
 
@@ -37,6 +38,11 @@ class Events:
     left_out : polars.DataFrame
         ``rule``, ``rows`` (how many), ``first`` (the first of them): input rows that are no events.
 
+    Raises
+    ------
+    InputError, KindError, DataError
+        When ``table`` is no events table: as for every frame of events.
+
     Notes
     -----
     Every function of :mod:`quantlab.data.events` takes Events and plain frames alike.
@@ -45,6 +51,13 @@ class Events:
     table: pl.DataFrame
     note: str = ""
     left_out: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEFT_OUT))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", as_table(self.table))
+        if not isinstance(self.note, str):
+            raise KindError(f"`note` must be text, received {type(self.note).__name__}.")
+        if not isinstance(self.left_out, pl.DataFrame) or dict(self.left_out.schema) != LEFT_OUT:
+            raise KindError("`left_out` must be a frame of `rule`, `rows` and `first`.")
 
     def __repr__(self) -> str:
         fields = self.table["field"].unique().sort().to_list()
@@ -106,9 +119,33 @@ def moments(frame: pl.DataFrame, column: str, name: str | None = None) -> pl.Ser
     if kind.time_zone is None:
         raise KindError(
             f"Column {column} of the events has clock times without a time zone.",
-            hint='`.dt.replace_time_zone("America/New_York")`, or "UTC".',
+            hint=_DAYS if _midnights(frame[column]) else '`.dt.replace_time_zone("America/New_York")`, or "UTC".',
         )
     return frame[column].dt.convert_time_zone("UTC").cast(MOMENT).alias(name or column)
+
+
+def clock_times(frame: pl.DataFrame, column: str, name: str | None = None) -> pl.Series:
+    """Return moments that say when something was known, or where a lag starts; midnights alone are days, and raise.
+
+    Days that a parser made midnights of would count as known at their start, and in New York as the day before.
+    """
+    found = moments(frame, column, name)
+    for stamps in (found, frame[column]):
+        if _midnights(stamps):
+            raise KindError(
+                f"Column {column} of the events holds midnights alone, such as {stamps.drop_nulls()[0]}: days, and no "
+                "clock times.",
+                hint=_DAYS,
+            )
+    return found
+
+
+_DAYS = "`.cast(pl.Date)` makes days of midnights, and what a day means is said where it is used."
+
+
+def _midnights(stamps: pl.Series) -> bool:
+    told = stamps.drop_nulls()
+    return not told.is_empty() and bool((told.dt.time() == time()).all())
 
 
 def numbers(frame: pl.DataFrame, column: str, name: str | None = None) -> pl.Series:
@@ -135,12 +172,23 @@ def demand_whole(table: pl.DataFrame) -> None:
                 f"Column {column} of the events has a null at row {holes.arg_max()}{more(int(holes.sum()) - 1)}.",
                 hint="drop these rows: `frame.drop_nulls(...)`.",
             )
+    if _increasing(table):
+        return
     doubled = table.select(pl.struct(KEY).is_duplicated()).to_series()
     if doubled.any():
         raise DataError(
             f"{place(table.filter(doubled))} stands twice with one available_time{more(int(doubled.sum()) - 2)}.",
             hint="keep one row for each id, field, event_time and available_time; a restatement comes later.",
         )
+
+
+def _increasing(table: pl.DataFrame) -> bool:
+    """Whether the keys rise from row to row, so that none stands twice: far cheaper to see than equal rows anywhere."""
+    rises = pl.lit(False)
+    for column in reversed(KEY):
+        before = pl.col(column).shift(1)
+        rises = (pl.col(column) > before) | ((pl.col(column) == before) & rises)
+    return bool(table.select(rises.fill_null(True).all()).item())
 
 
 def demand_after(table: pl.DataFrame) -> None:

@@ -124,8 +124,8 @@ def surprise(
 ) -> pl.DataFrame:
     """Return the surprises of reports, actual minus expected, as further events.
 
-    Expected is the value of the same id and event that was known when the actual value became available: an estimate
-    changed afterwards does not count.
+    Expected is the value of the same id and event that was known when the event was first reported: an estimate that
+    was changed or withdrawn afterwards does not count, also not against a restatement of the report.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def surprise(
     Returns
     -------
     polars.DataFrame
-        An events table, with the moments of the actual values. Reports without an expectation have no row; a withdrawn
-        one gives null.
+        An events table, with the moments of the actual values: a row for each version of a report, null where it was
+        withdrawn. Reports without an expectation have no row.
 
     Raises
     ------
@@ -158,14 +158,16 @@ def surprise(
     table = tables.as_table(events)
     reports = tables.chosen(table, actual, what="actual").sort("available_time")
     estimates = tables.chosen(table, expected, what="expected").sort("available_time")
-    joined = reports.join_asof(
+    first = reports.drop_nulls("value").unique(subset=["id", "event_time"], keep="first", maintain_order=True)
+    met = first.select("id", "event_time", "available_time").join_asof(
         estimates.select("id", "event_time", "available_time", pl.col("value").alias("estimate")),
         on="available_time",
         by=["id", "event_time"],
         check_sortedness=False,
     )
     # An estimate that was withdrawn is none, but the report still stands: no row rather than null.
-    met = joined.filter(pl.col("estimate").is_not_null())
+    kept = met.filter(pl.col("estimate").is_not_null()).select("id", "event_time", "estimate")
+    met = reports.join(kept, on=["id", "event_time"])
     return met.select(
         "id",
         "event_time",

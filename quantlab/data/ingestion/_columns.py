@@ -16,15 +16,16 @@ from quantlab.data.ingestion._layout import Layout
 # Compared in small letters and without anything but letters and digits: "Adj Close*" is adjclose, "Vol." is vol. The
 # numbers before Alpha Vantage's names ("4. close") are cut off.
 _ALIASES = {
-    "date": "date day datetime timestamp tradedate tradingday barstart barend starttime endtime opentime closetime",
+    "date": "date day datetime timestamp tradedate tradingday barstart barend starttime endtime opentime closetime "
+    "datum",
     "time": "time timeofday clock",
     "ms_since_midnight": "mssincemidnight millisecondssincemidnight",
     "symbol": "symbol ticker sym asset instrument actsymbol tickersymbol",
-    "open": "open o openprice first pxopen",
-    "high": "high h highprice max pxhigh",
-    "low": "low l lowprice min pxlow",
-    "close": "close c closeprice last closelast pxlast price",
-    "volume": "volume vol v pxvolume",
+    "open": "open o openprice first pxopen erster eröffnung eroeffnung",
+    "high": "high h highprice max pxhigh hoch",
+    "low": "low l lowprice min pxlow tief",
+    "close": "close c closeprice last closelast pxlast price schluss schlusskurs",
+    "volume": "volume vol v pxvolume volumen stuecke stücke",
     "member": "member inuniverse isconstituent",
     "adj_close": "adjclose adjustedclose closeadj closeadjusted adjc adjcloseprice",
     "dividend": "dividend dividends dividendamount exdividend divcash cashdividend",
@@ -62,6 +63,9 @@ class Columns:
         Column names that mean nothing to us.
     time_zone, stamp : str or None
         What the name of a column says of them: bar_start_ny.
+    raw_close : str or None
+        The close beside an adjusted close that was said to be the price: open, high and low are scaled from the one
+        to the other.
     """
 
     of: dict[str, str]
@@ -69,9 +73,12 @@ class Columns:
     ignored: tuple[str, ...]
     time_zone: str | None = None
     stamp: str | None = None
+    raw_close: str | None = None
 
 
-def recognize(names: Sequence[str], layout: Layout, what: str, *, like_tickers: bool = False) -> Columns:
+def recognize(
+    names: Sequence[str], layout: Layout, what: str, *, like_tickers: bool = False, like_wide: bool = False
+) -> Columns:
     """Return what the columns ``names`` are.
 
     Parameters
@@ -84,6 +91,8 @@ def recognize(names: Sequence[str], layout: Layout, what: str, *, like_tickers: 
         The file, for errors.
     like_tickers : bool
         Whether a column called Name holds tickers.
+    like_wide : bool
+        Whether the columns beside the date look like one symbol each; for the hint of an error.
 
     Raises
     ------
@@ -94,7 +103,7 @@ def recognize(names: Sequence[str], layout: Layout, what: str, *, like_tickers: 
     --------
     >>> recognize(["Date", "Close/Last", "Vol.", "Signal"], Layout(), "x.csv")
     Columns(of={'date': 'Date', 'close': 'Close/Last', 'volume': 'Vol.'}, dropped={}, ignored=('Signal',),
-            time_zone=None, stamp=None)
+            time_zone=None, stamp=None, raw_close=None)
     """
     claimed: dict[str, list[str]] = {}
     dropped: dict[str, str] = {}
@@ -130,21 +139,43 @@ def recognize(names: Sequence[str], layout: Layout, what: str, *, like_tickers: 
                 f"{what} has {len(columns)} columns for {field}: {', '.join(columns)}.",
                 hint=f'say which: --column {field}="{columns[0]}".',
             )
-    _demand(found, names, what)
-    return Columns(found, dropped, tuple(ignored), zone, stamp)
+    _demand(found, names, what, like_wide=like_wide)
+    raw = _raw_close(found, layout, ignored, dropped)
+    return Columns(found, dropped, tuple(name for name in ignored if name != raw), zone, stamp, raw)
 
 
-def known(names: Sequence[str]) -> int:
-    """How many of ``names`` are names of fields: the measure by which a separator is chosen."""
-    return sum(_without_zone(_plain(name))[0] in _FIELD for name in names)
+def is_date(name: str) -> bool:
+    """Whether ``name`` is a name of the date."""
+    return _FIELD.get(_without_zone(_plain(name))[0]) == "date"
 
 
-def _demand(found: dict[str, str], names: Sequence[str], what: str) -> None:
+def known(names: Sequence[str], told: Sequence[str] = ()) -> int:
+    """How many of ``names`` are names of fields or were told: the measure by which a separator is chosen."""
+    return sum(name in told or _without_zone(_plain(name))[0] in _FIELD for name in names)
+
+
+def _raw_close(found: dict[str, str], layout: Layout, ignored: Sequence[str], dropped: dict[str, str]) -> str | None:
+    """The close that an adjusted close has displaced; without one the other prices, which are raw, cannot stay."""
+    if not layout.columns.get("close") or _FIELD.get(_plain(found["close"])) != "adj_close":
+        return None
+    raw = next((name for name in ignored if _FIELD.get(_plain(name)) == "close"), None)
+    if raw is not None:
+        dropped[raw] = f"the price is {found['close']}; it scales open, high and low"
+        return raw
+    for field in ("open", "high", "low"):
+        if field in found and not layout.columns.get(field):
+            dropped[found.pop(field)] = f"raw beside {found['close']}, and there is no raw close to scale it by"
+    return None
+
+
+def _demand(found: dict[str, str], names: Sequence[str], what: str, *, like_wide: bool) -> None:
     if "date" not in found and "time" in found:
         found["date"] = found.pop("time")
     for field in ("date", "close"):
         if field not in found:
             hint = f"say which column it is: --column {field}=NAME."
+            if field == "close" and like_wide:
+                hint = f"if every column is the close of a symbol: --wide close. Else {hint}"
             if field == "close" and "adj_close" in found:
                 hint = f'say that it is the price: --column close="{found["adj_close"]}" --column adj_close= .'
             raise DataError(f"{what} has no column for {field}; it has {_few(names)}.", hint=hint)

@@ -8,10 +8,12 @@ through the standard library's reader, which tells ragged lines one by one.
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,13 @@ from quantlab.data.ingestion._layout import Layout
 
 _SEPARATORS = (",", ";", "\t", "|")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_PACKED = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"BZh", "compressed (bzip2)"),
+    (b"\xfd7zXZ", "compressed (xz)"),
+    (b"\x28\xb5\x2f\xfd", "compressed (zstd)"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+)
 # A price file of a gigabyte is read in one piece; a field longer than this is an unclosed quote.
 csv.field_size_limit(1 << 20)
 
@@ -55,12 +64,16 @@ def read(path: Path, layout: Layout) -> TextTable:
     OSError
         When it cannot be read.
     """
-    text = decoded(path.read_bytes(), path.name, layout.encoding)
+    text = decoded(_unpacked(path.read_bytes(), path.name), path.name, layout.encoding)
     _refuse_messages(text, path.name)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
+    filled, said = _without_preface(lines, filled)
+    if not filled:
+        raise DataError(f"{path.name} has remarks and no header.")
     first = lines[filled[0] - 1]
-    separator = layout.separator or _separator(first, path.name)
+    told = [column for column in layout.columns.values() if column]
+    separator = layout.separator or said or _separator([lines[n - 1] for n in filled[:4]], path.name, told)
     header = [name.strip() for name in next(csv.reader([first], delimiter=separator))]
     _check_header(header, path.name, lines, filled)
     if len(filled) == 1:
@@ -113,8 +126,6 @@ def _refuse_messages(text: str, name: str) -> None:
         title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         said = f": {title[1].strip()[:120]!r}" if title else ""
         raise DataError(f"{name} is no table but a web page{said}.", hint="fetch it again.")
-    if start == "\x50" and text.startswith("PK\x03"):
-        raise DataError(f"{name} is a zip archive.", hint="unpack it first.")
 
 
 def _message(text: str) -> str:
@@ -136,12 +147,42 @@ def _sentences(answer: Any) -> Iterator[str]:
         layer = [value for value in values if isinstance(value, (dict, list))]
 
 
-def _separator(first: str, name: str) -> str:
+def _unpacked(data: bytes, name: str) -> bytes:
+    """The bytes of a file, out of gzip where they are in it."""
+    packed = next((kind for mark, kind in _PACKED if data.startswith(mark)), None)
+    if packed is not None:
+        raise DataError(f"{name} is {packed}.", hint="unpack it first; gzip is read as it is.")
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name} is damaged: {error}.", hint="copy or fetch it again.") from error
+
+
+def _without_preface(lines: list[str], filled: list[int]) -> tuple[list[int], str | None]:
+    """The numbers of the lines from the header on, and the separator that Excel's `sep=;` above it names."""
+    said = None
+    for place, number in enumerate(filled):
+        line = lines[number - 1].strip()
+        named = re.fullmatch(r'"?sep=(.)"?', line, re.IGNORECASE)
+        if named is not None:
+            said = named[1]
+        # A header may begin with the sign of a remark.
+        elif not line.startswith("#") or max(known(line.split(sign)) for sign in _SEPARATORS) > 1:
+            return filled[place:], said
+    return [], said
+
+
+def _separator(head: list[str], name: str, told: Sequence[str]) -> str:
+    first = head[0]
     scored = []
     for candidate in _SEPARATORS:
         fields = next(csv.reader([first], delimiter=candidate))
-        scored.append((known([field.strip() for field in fields]), len(fields), candidate))
+        scored.append((known([field.strip() for field in fields], told), len(fields), candidate))
     score, width, best = max(scored, key=lambda item: item[:2])
+    if score == 0 and (plain := _plain_separator(head)) is not None:
+        return plain
     if score == 0 or width == 1:
         shown = first.strip()[:120]
         raise DataError(
@@ -149,6 +190,17 @@ def _separator(first: str, name: str) -> str:
             hint="the first line must name the columns; --separator says what stands between them.",
         )
     return best
+
+
+def _plain_separator(head: list[str]) -> str | None:
+    """The one character that cuts the first lines into equally many fields, words on the first of them."""
+    fitting = []
+    for candidate in _SEPARATORS:
+        rows = [next(csv.reader([line], delimiter=candidate)) for line in head]
+        words = all(re.match(r"[^\W\d_]", field.strip()) for field in rows[0])
+        if len(rows) > 1 and len(rows[0]) > 1 and words and {len(row) for row in rows} == {len(rows[0])}:
+            fitting.append(candidate)
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _check_header(header: list[str], name: str, lines: list[str], filled: list[int]) -> None:

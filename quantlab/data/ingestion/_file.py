@@ -17,6 +17,8 @@ from quantlab.data.ingestion._layout import Layout
 
 TEXT, PARQUET = (".csv", ".txt", ".tsv"), (".parquet", ".pq")
 _TICKER = re.compile(r"[A-Z][A-Z0-9]{0,5}([.\-][A-Z0-9]{1,3})?")
+# What the columns of a wide table are called once they are rows.
+_WIDE = ("(names of columns)", "(their values)")
 _NUMERIC = ("open", "high", "low", "close", "volume", "adj_close", "dividend", "split")
 
 
@@ -62,7 +64,12 @@ def part_of(file: Path, layout: Layout, *, alone: bool) -> Part:
     else:
         text = _csv.read(file, layout)
         raw, lines, ragged = text.frame, text.lines, text.ragged
-    columns = _columns.recognize(raw.columns, layout, file.name, like_tickers=_tickers(raw))
+    if layout.wide is not None:
+        raw, lines, columns = _lengthened(raw, lines, layout, file.name)
+    else:
+        columns = _columns.recognize(
+            raw.columns, layout, file.name, like_tickers=_tickers(raw), like_wide=_looks_wide(raw)
+        )
     if layout.where:
         mask = _where(raw, layout, file.name)
         raw = raw.filter(mask)
@@ -74,6 +81,42 @@ def part_of(file: Path, layout: Layout, *, alone: bool) -> Part:
     return Part(
         file.name, raw, lines, ragged, columns, stamps, _values(raw, columns, stamps, symbol, layout, file), symbol
     )
+
+
+def ending(file: Path) -> str:
+    """Return what a file's name ends in: ".csv" of A.csv and of A.csv.gz."""
+    return Path(file.stem).suffix if file.suffix.lower() == ".gz" else file.suffix
+
+
+def _looks_wide(raw: pl.DataFrame) -> bool:
+    """Whether there is one known name, and two or more unknown ones over numbers."""
+    unknown = [name for name in raw.columns if name.strip() and not _columns.known([name])]
+    if len(unknown) < 2 or len(raw.columns) - len(unknown) != 1:
+        return False
+    sample = raw.select(pl.col(unknown).drop_nulls().first())
+    return all(not _numbers.numbers(sample[name].cast(pl.String), ".")[1].any() for name in unknown)
+
+
+def _lengthened(
+    raw: pl.DataFrame, lines: np.ndarray | None, layout: Layout, what: str
+) -> tuple[pl.DataFrame, np.ndarray | None, Columns]:
+    """A table of one column per symbol as rows of a date, a symbol and a value."""
+    told = layout.columns.get("date")
+    names = [name for name in raw.columns if (name == told if told else _columns.is_date(name))]
+    if len(names) != 1:
+        raise DataError(
+            f"{what} has {len(names)} columns for date; it has {', '.join(raw.columns[:8])}.",
+            hint="say which: --column date=NAME.",
+        )
+    others = [name for name in raw.columns if name not in names and name.strip()]
+    if not others:
+        raise DataError(f"{what} has no column beside {names[0]}.", hint="a wide table has one column per symbol.")
+    text = any(raw.schema[name] == pl.String for name in others)
+    long = raw.select(*names, pl.col(others).cast(pl.String if text else pl.Float64)).unpivot(
+        others, index=names, variable_name=_WIDE[0], value_name=_WIDE[1]
+    )
+    of = {"date": names[0], "symbol": _WIDE[0], str(layout.wide): _WIDE[1]}
+    return long, None if lines is None else np.tile(lines, len(others)), Columns(of, {}, ())
 
 
 def _is_parquet(file: Path) -> bool:
@@ -125,12 +168,13 @@ def _tickers(raw: pl.DataFrame) -> bool:
 
 
 def _symbol(file: Path, layout: Layout, *, alone: bool) -> str:
-    stem = file.name[: -len(file.suffix)] if file.suffix else file.name
+    base = file.name[: -len(".gz")] if file.suffix.lower() == ".gz" else file.name
+    stem = base[: -len(ending(file))] if ending(file) else base
     told = layout.symbol
     if told and "{symbol}" in told:
         before, _, after = told.partition("{symbol}")
         pattern = re.escape(before) + "(.+?)" + re.escape(after)
-        match = re.fullmatch(pattern, file.name) or re.fullmatch(pattern, stem)
+        match = re.fullmatch(pattern, file.name) or re.fullmatch(pattern, base) or re.fullmatch(pattern, stem)
         if match is None:
             raise DataError(f"{file.name} does not look like {told}.", hint="{symbol} stands for the symbol.")
         return match[1]
@@ -188,7 +232,9 @@ def _values(
     raw: pl.DataFrame, columns: Columns, stamps: Stamps, symbol: str | None, layout: Layout, file: Path
 ) -> pl.DataFrame:
     """The rows of one file as dates, symbols and numbers, each with the rule that it breaks."""
-    texts = [raw[columns.of[f]] for f in _NUMERIC if f in columns.of and raw[columns.of[f]].dtype == pl.String]
+    priced = [columns.of[field] for field in _NUMERIC if field in columns.of]
+    priced += [columns.raw_close] if columns.raw_close is not None else []
+    texts = [raw[name] for name in priced if raw[name].dtype == pl.String]
     decimal = _numbers.decimal_mark(texts, layout.decimal, file.name)
     out: dict[str, pl.Series] = {}
     wrong = unclear = pl.repeat(False, raw.height, dtype=pl.Boolean, eager=True)
@@ -196,6 +242,14 @@ def _values(
         if field in columns.of:
             out[field], bad = _number(raw[columns.of[field]], columns.of[field], decimal, layout, file.name)
             wrong = wrong | bad
+    if columns.raw_close is not None:
+        raw_close, bad = _number(raw[columns.raw_close], columns.raw_close, decimal, layout, file.name)
+        wrong = wrong | bad
+        raw_close = raw_close.set(~(raw_close > 0).fill_null(False), None)
+        for field in ("open", "high", "low"):
+            if field in out and not layout.columns.get(field):
+                # In this order a high that is the close stays it to the last digit.
+                out[field] = (out[field] / raw_close) * out["close"]
     if "member" in columns.of:
         out["member"], unclear = _member(raw[columns.of["member"]])
     names = raw[columns.of["symbol"]].cast(pl.String).str.strip_chars() if symbol is None else None

@@ -7,7 +7,7 @@ The order: every file is read and judged (``_reading``), the facts that the data
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def ingest(
         members, borrow rates, reference data and events kept. Older versions stay readable in each case.
     **layout
         How to read the files: the fields of ``Layout`` (``columns``, ``symbol``, ``date_format``, ``time_zone``,
-        ``stamp``, ``separator``, ``decimal``, ``encoding``, ``missing``, ``where``).
+        ``stamp``, ``separator``, ``decimal``, ``encoding``, ``missing``, ``where``, ``wide``).
 
     Returns
     -------
@@ -216,7 +216,14 @@ def _sessions(bars: pl.DataFrame, found: Read, told: str | None, where: Path) ->
 
 def _prices(bars: pl.DataFrame, found: Read, told: str | None) -> Fact:
     if found.daily:
-        return _evidence.adjusted(bars, found.judged.dividends, told)
+        fact = _evidence.adjusted(bars, found.judged.dividends, told)
+        column = next((part.columns.of["adj_close"] for part in found.parts if "adj_close" in part.columns.of), None)
+        if fact.question is None or column is None:
+            return fact
+        route = (
+            f'Or take the adjusted close for the price: --replace --column close="{column}" --adjusted total_return.'
+        )
+        return replace(fact, question=f"{fact.question} {route}")
     if told is not None:
         return Fact(told, "as you said")
     return Fact(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -11,6 +12,7 @@ import polars as pl
 from quantlab.data import schemas
 from quantlab.data.ingestion._evidence import Fact
 from quantlab.data.ingestion._reading import Read, Unread
+from quantlab.data.ingestion._rows import PRICES
 
 _UNITS = {"dividend": "currency per share", "split": "new shares per old", "date": "session", "symbol": "text"}
 
@@ -123,6 +125,7 @@ def notes(found: Read) -> tuple[str, ...]:
         )
     if found.judged.blank:
         said.append(f"{found.judged.blank:,} rows hold no price and no volume, and were left out.")
+    said.extend(_scaled(found))
     lacking: dict[str, list[str]] = {}
     held = {name for part in found.parts for name in part.columns.of}
     for part in found.parts:
@@ -154,10 +157,58 @@ def doubts(found: Read) -> tuple[str, ...]:
             way = f' Column {column} tells rows apart: --where "{column}={value}" takes those of one source.'
         asked.append(f"Which of the doubled rows holds? They differ, so none was taken.{way}")
     if "ambiguous_date" in rules:
-        asked.append("Which comes first in 06/09/2014, month or day? Say --date-format %m/%d/%Y or %d/%m/%Y.")
-    if "price" in rules:
+        shown = found.rejects.filter(pl.col("rule") == "ambiguous_date")["date"][0]
+        asked.append(f"Which comes first in {shown}, month or day? Say --date-format %m/%d/%Y or %d/%m/%Y.")
+    if "price" in rules and any(_zeros(part.rows) for part in found.parts):
         asked.append("Do zero prices mean unknown? --missing 0 then takes the rest of such rows.")
+    asked.extend(_shared(found))
     return tuple(asked)
+
+
+def _zeros(rows: pl.DataFrame) -> bool:
+    return any(bool((rows[name] == 0).any()) for name in PRICES if name in rows.columns)
+
+
+def _scaled(found: Read) -> list[str]:
+    """What became of raw prices beside an adjusted close that was said to be the price."""
+    for part in found.parts:
+        close, held = part.columns.of["close"], [name for name in PRICES[:3] if name in part.columns.of]
+        if part.columns.raw_close is not None and held:
+            return [
+                f"The price is {close}: {', '.join(held)} were multiplied by {close} / {part.columns.raw_close}, row "
+                "by row. Volumes are as in the file."
+            ]
+        left = [column for column, why in part.columns.dropped.items() if why.startswith(f"raw beside {close}")]
+        if left:
+            return [f"The price is {close}: {', '.join(left)} were left out, with no raw close to scale them by."]
+    return []
+
+
+def _shared(found: Read) -> list[str]:
+    """A question where all names of files begin or end alike, and are the symbols."""
+    names = [part.symbol for part in found.parts]
+    plain = [name for name in names if name is not None]
+    whole = [part.source.startswith(f"{part.symbol}.") for part in found.parts]
+    if len(plain) < max(len(names), 2) or not all(whole):
+        return []
+    before = re.sub(r"[^_\-. ]*$", "", _alike(plain))
+    after = re.sub(r"^[^_\-. ]*", "", _alike([name[::-1] for name in plain])[::-1])
+    if (not before and not after) or any(len(name) <= len(before) + len(after) for name in plain):
+        return []
+    kind = found.parts[0].source[len(plain[0]) :]
+    return [
+        f"Are the symbols {_few(plain)}? Their files are all called alike: "
+        f'--symbol "{before}{{symbol}}{after}{kind}" takes what differs.'
+    ]
+
+
+def _alike(names: list[str]) -> str:
+    """What all names begin with."""
+    first, last = min(names), max(names)
+    same = next(
+        (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first)
+    )
+    return first[:same]
 
 
 def _few(names: list[str]) -> str:

@@ -11,6 +11,7 @@ from quantlab.core import InputError, KindError
 
 # What a column of a file can be. `date` and the two next to it make up the moment of a bar.
 _MOMENT = ("date", "time", "ms_since_midnight")
+EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
 FIELDS = (*_MOMENT, "symbol", "open", "high", "low", "close", "volume", "member", "adj_close", "dividend", "split")
 
 
@@ -37,6 +38,8 @@ class Layout:
         Further values that mean "unknown": ("0",) where a vendor writes zero for a price that it lacks.
     where : mapping of column name to text
         Only the rows in which these columns of the file hold these values.
+    wide : "close", optional
+        Of a table with a date and one column per symbol, named by it: what the columns hold.
 
     Examples
     --------
@@ -54,17 +57,23 @@ class Layout:
     encoding: str | None = None
     missing: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
+    wide: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.columns:
             if name not in FIELDS:
                 raise InputError(f"`columns` names the field {name!r}.", hint=_near(name, FIELDS))
-        for name, legal in (("stamp", ("start", "end")), ("decimal", (".", ","))):
+        for name, legal in (("stamp", ("start", "end")), ("decimal", (".", ",")), ("wide", ("close",))):
             value = getattr(self, name)
             if value is not None and value not in legal:
                 raise InputError(f"`{name}` must be one of {' '.join(legal)}, received {value!r}.")
         if self.separator is not None and len(self.separator) != 1:
             raise InputError(f"`separator` must be one character, received {self.separator!r}.")
+        if self.date_format is not None and "%" not in self.date_format and self.date_format not in EPOCHS:
+            raise InputError(
+                f"`date_format` {self.date_format!r} names no part of a date.",
+                hint=f"%m/%d/%Y, %d.%m.%Y, or one of {', '.join(EPOCHS)}.",
+            )
         if self.time_zone is not None:
             check_zone(self.time_zone)
         if isinstance(self.missing, str):

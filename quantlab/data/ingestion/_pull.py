@@ -27,11 +27,13 @@ from quantlab.data.calendars import Calendar
 from quantlab.data.ingestion import _restated
 from quantlab.data.ingestion._patience import Patience
 from quantlab.data.ingestion._pull_run import Run, day_of, take
+from quantlab.data.sources._files import Files
 from quantlab.data.sources._source import Source
 from quantlab.data.store._names import demand_legal
 from quantlab.data.store._store import Store
 
 POLICIES = ("refetch", "report", "accept")
+_CHUNK = 25  # symbols per commit of a source that may fail between two of them
 
 # Called with what runs and how many parts it has; the answer is called after each part.
 Progress = Callable[[str, int], Callable[[], None]]
@@ -101,7 +103,7 @@ def pull(
     end: date | str | None = None,
     *,
     overlap: int = 5,
-    chunk: int = 25,
+    chunk: int | None = None,
     on_restated: str = "refetch",
     tolerance: float = 1e-6,
     calendar: str | None = None,
@@ -125,8 +127,8 @@ def pull(
         Last day; by default, and at most, the last session that is over.
     overlap : int >= 1, sessions
         How many stored sessions are asked for again and compared.
-    chunk : int >= 1, symbols
-        Per commit.
+    chunk : int >= 1, symbols, optional
+        Per commit; by default 25, and all of them of files on the disk, which nothing interrupts.
     on_restated : "refetch" | "report" | "accept"
         Of a symbol with another history: fetch all of it again; leave it as it is; or take the new days and the
         overlap alone, which leaves older days as they were. A change of volumes alone is taken without a new history.
@@ -167,15 +169,16 @@ def pull(
     if on_restated not in POLICIES:
         raise InputError(f"`on_restated` must be one of {', '.join(POLICIES)}, received {on_restated!r}.")
     integer(overlap, name="overlap", low=1)
-    integer(chunk, name="chunk", low=1)
+    if chunk is not None:
+        integer(chunk, name="chunk", low=1)
     facts = store.describe(name) if name in store.datasets()["name"].to_list() else None
     sessions = _calendar(source, facts, calendar)
-    _demand_same(source, facts, sessions)
+    inherited = _demand_same(source, facts, sessions)
     names = _symbols(source, facts, symbols)
     first, last, notes = _range(start, end, sessions, clock or store._clock)
     run = Run(
         store, name, source, patience or Patience(), real(tolerance, name="tolerance"), on_restated, sessions,
-        first, last, facts is not None, 0 if facts is None else facts.version, notes=notes,
+        first, last, facts is not None, 0 if facts is None else facts.version, notes=[*inherited, *notes],
     )  # fmt: skip
     held = _held(store, facts, names, overlap) if facts is not None else {}
     if facts is not None and first is not None and held and first < day_of(facts.first):
@@ -184,8 +187,9 @@ def pull(
         )
     windows, current = _windows(names, held, first, last, overlap, sessions)
     step = progress(f"{source.name}", len(windows)) if progress is not None and windows else None
-    for place in range(0, len(windows), chunk):
-        take(run, dict(list(windows.items())[place : place + chunk]), held, step)
+    size = chunk or (len(windows) if isinstance(source, Files) else _CHUNK) or 1
+    for place in range(0, len(windows), size):
+        take(run, dict(list(windows.items())[place : place + size]), held, step)
     if not run.exists:
         raise _nothing(run)
     return PullReport(
@@ -275,15 +279,21 @@ def _calendar(source: Source, facts: Any, told: str | None) -> str:
     return str(code)
 
 
-def _demand_same(source: Source, facts: Any, calendar: str) -> None:
+def _demand_same(source: Source, facts: Any, calendar: str) -> list[str]:
+    """Refuse a source of another kind; note what it does not know of itself and the dataset says for it."""
     if facts is None:
-        return
-    for name, own in (("adjusted", source.adjusted), ("bar", source.bar), ("calendar", calendar)):
+        return []
+    adjusted, notes = source.adjusted, []
+    if adjusted == "unknown" != facts.adjusted and isinstance(source, Files):
+        notes.append(f"The files do not say how prices were adjusted: {facts.adjusted}, as the dataset says.")
+        adjusted = facts.adjusted
+    for name, own in (("adjusted", adjusted), ("bar", source.bar), ("calendar", calendar)):
         if own != getattr(facts, name):
             raise InputError(
                 f"Dataset {facts.dataset} has {name} {getattr(facts, name)!r}, and {source.name} has {own!r}.",
                 hint="rows of two kinds cannot share a dataset: pull into another one.",
             )
+    return notes
 
 
 def _range(start: Any, end: Any, calendar: str, clock: Callable[[], datetime]) -> tuple[date | None, date, list[str]]:

@@ -135,7 +135,9 @@ def _commit(run: Run, frames: list[pl.DataFrame], actions: pl.DataFrame, rejects
     run.rejected += rejects.height
     bars = pl.concat(frames, how="diagonal") if frames else None
     if run.exists or bars is None:
-        change = run.store.update(run.dataset, bars, actions=actions, rejects=refused)
+        # An empty table would be new to a dataset without one: a version that says nothing.
+        events = actions if actions.height else None
+        change = run.store.update(run.dataset, bars, actions=events, rejects=refused)
         run.added += change.added
         run.changed += change.changed.height
         run.commits += change.committed

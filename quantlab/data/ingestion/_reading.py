@@ -7,6 +7,7 @@ date and symbol may stand in two files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import polars as pl
 from quantlab.core import DataError, InputError, QuantlabError
 from quantlab.data import schemas
 from quantlab.data.ingestion import _rows
-from quantlab.data.ingestion._file import PARQUET, TEXT, Part, part_of
+from quantlab.data.ingestion._file import PARQUET, TEXT, Part, ending, part_of
 from quantlab.data.ingestion._layout import Layout
 
 
@@ -90,14 +91,25 @@ def read(path: Path, layout: Layout, *, kinds: Sequence[str] = (*TEXT, *PARQUET)
     parts, mixed = _one_kind(parts)
     unread.extend(mixed)
     if not parts:
-        first = unread[0]
-        more = f" So it is with {len(unread) - 1} more." if len(unread) > 1 else ""
-        raise DataError(f"{first.reason}{more}", hint=first.hint)
+        raise _none_read(unread)
     judged = _rows.judge(_together(parts))
     rejects = _rejects(parts, judged.rejected)
     return Read(
         tuple(parts), tuple(unread), skipped, judged, rejects, sum(p.rows.height + len(p.ragged) for p in parts)
     )
+
+
+def _none_read(unread: list[Unread]) -> DataError:
+    """The first reason, how many files it holds for, and the first of the others."""
+    first = unread[0]
+    kinds = [re.sub(r"'[^']*'|\d+", "", file.reason.replace(file.source, "")) for file in unread]
+    same = kinds.count(kinds[0]) - 1
+    others = [file for file, kind in zip(unread, kinds, strict=True) if kind != kinds[0]]
+    more = f" So it is with {same:,} more." if same else ""
+    if others:
+        rest = f" and {len(others) - 1:,} more for other reasons" if len(others) > 1 else ""
+        more += f" Not read either{rest}: {others[0].reason}"
+    return DataError(f"{first.reason}{more}", hint=first.hint)
 
 
 def found(path: Path, kinds: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
@@ -109,7 +121,7 @@ def found(path: Path, kinds: Sequence[str]) -> tuple[list[Path], tuple[str, ...]
         return [entry for entry in entries if not entry.is_dir()], ()
     if path.is_dir():
         entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-        files = [entry for entry in entries if entry.suffix.lower() in kinds and not entry.is_dir()]
+        files = [entry for entry in entries if ending(entry).lower() in kinds and not entry.is_dir()]
         skipped = tuple(entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry not in files)
         if not files:
             inside = f"; it has {', '.join(skipped[:5])}" if skipped else "; it is empty"

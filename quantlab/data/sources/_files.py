@@ -20,7 +20,7 @@ from quantlab.data.ingestion._reading import Read
 from quantlab.data.sources._source import Batch, Failure, cut
 
 
-class _Files:
+class Files:
     """Files of one kind, read at their first use and once."""
 
     _kinds: tuple[str, ...] = ()
@@ -66,7 +66,8 @@ class _Files:
         """As given, else what the files prove, else "unknown"."""
         if self._told["adjusted"] is not None or not self._read.daily:
             return self._told["adjusted"] or "unknown"
-        return _evidence.adjusted(self._bars[1], self._read.judged.dividends, None).value
+        events = self._read.judged.dividends.with_columns(pl.col("symbol").cast(pl.String))
+        return _evidence.adjusted(self._bars[1], events, None).value
 
     @property
     def bar(self) -> str:
@@ -106,7 +107,7 @@ class _Files:
         return length, bars.with_columns(pl.col("symbol").cast(pl.String)).sort("symbol", "date")
 
 
-class Csv(_Files):
+class Csv(Files):
     r"""A CSV file, or a folder or pattern of them, as a source.
 
     Parameters
@@ -133,7 +134,7 @@ class Csv(_Files):
     _kinds = TEXT
 
 
-class Parquet(_Files):
+class Parquet(Files):
     """A Parquet file, or a folder or pattern of them, as a source.
 
     Parameters

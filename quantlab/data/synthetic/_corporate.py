@@ -37,9 +37,9 @@ def splits_and_dividends(
     """Return a market of raw prices, whose steps at splits, spin-offs and dividends say nothing about returns.
 
     ``close[t] = close[t-1] (1 - spinoff) exp(x) / split - dividend`` with the total log return x. Three of four names
-    pay each quarter, in whole cents; every fourth pays a special dividend of a tenth of its price once, and every
-    fourth other has a spin-off of 5 to 30 % once. Split ratios are 2, 3, 1.5, 4 and 0.1 in turn. The first symbol's
-    first split falls on a dividend's ex-date.
+    pay each quarter, in whole cents and at most half of the price; every fourth pays a special dividend of a tenth of
+    its price once, and every fourth other has a spin-off of 5 to 30 % once. Split ratios are 2, 3, 1.5, 4 and 0.1 in
+    turn. The first symbol's first split falls on a dividend's ex-date.
 
     Parameters
     ----------
@@ -88,7 +88,11 @@ def splits_and_dividends(
         regular = np.where(pays & (row % _QUARTER == offset), dividend_yield / 4.0, 0.0)
         paid = {"dividend": np.rint(worth * regular * 100.0), "special_dividend": np.rint(worth * special[row] * 100.0)}
         raw = worth * np.exp(log_returns[row])
-        for kind, cents in paid.items():
+        # After a great fall less is paid: at most half of the price, so that what is left is worth the dividend.
+        left = np.floor(raw * 50.0)
+        for kind, wanted in paid.items():
+            cents = np.minimum(wanted, left)
+            left -= cents
             raw -= cents / 100.0
             actions += [(here.symbols[i], row, kind, cents[i] / 100.0, "") for i in np.flatnonzero(cents).tolist()]
         factor[row] = raw / made.close[row]

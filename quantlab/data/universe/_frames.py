@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from quantlab.core import Bars, DataError, InputError, KindError, Panel
+from quantlab.core import Bars, DataError, InputError, KindError, LabelError, Panel
 from quantlab.core._labels import DAY
 from quantlab.data.calendars._moments import day
 
@@ -45,6 +45,30 @@ def checked(
             raise KindError(f"Column {column} of `{name}` must be {_word(kind)}, received {found}.", hint=hint)
         wanted.append(pl.col(column).cast(kind))
     return frame.select(wanted)
+
+
+def distinct(**columns: str) -> None:
+    """Raise InputError where two arguments name one column."""
+    seen: dict[str, str] = {}
+    for argument, column in columns.items():
+        if column in seen:
+            raise InputError(f"`{seen[column]}` and `{argument}` name one column, {column!r}.")
+        seen[column] = argument
+
+
+def demand_met(found: pl.Series, symbols: Collection[str], *, name: str, others: str = "like") -> None:
+    """Raise LabelError where a table has symbols and none of them is asked for: then names differ, not facts."""
+    if found.is_empty() or not symbols or found.is_in(list(symbols)).any():
+        return
+    theirs = found.unique(maintain_order=True).to_list()
+    raise LabelError(
+        f"No symbol of `{name}` is one of `{others}`: {_some(theirs)} against {_some(list(symbols))}.",
+        hint="are they ids and tickers, or BRK.B and BRK-B? `SymbolHistory.intervals_by_id` brings tickers to ids.",
+    )
+
+
+def _some(names: list[str]) -> str:
+    return f"{', '.join(names[:3])}{f' and {len(names) - 3:,} more' if len(names) > 3 else ''}"
 
 
 def no_null(frame: pl.DataFrame, columns: tuple[str, ...], *, name: str) -> None:

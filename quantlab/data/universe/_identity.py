@@ -18,10 +18,10 @@ from quantlab.core._labels import MICROSECOND, dates_of
 from quantlab.data.calendars._schedule import local_days
 from quantlab.data.schemas import TABLES
 from quantlab.data.universe._frames import checked, forward, more, no_null, one_day
+from quantlab.data.universe._renames import UNKNOWN, split
 
 _SCHEMA = {"id": pl.String(), "symbol": pl.String(), "start": pl.Date(), "end": pl.Date()}
 _ALIVE = date(2050, 12, 31)
-_UNKNOWN = "@unknown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,10 @@ class SymbolHistory:
     def __post_init__(self) -> None:
         rows = checked(self.table, _SCHEMA, name="table", optional=("start", "end"))
         no_null(rows, ("id", "symbol"), name="table")
-        marked = rows["id"].str.ends_with(_UNKNOWN)
+        marked = rows["id"].str.ends_with(UNKNOWN)
         if marked.any():
             raise DataError(
-                f"The id {rows['id'].filter(marked)[0]} ends in {_UNKNOWN}, which marks tickers without one."
+                f"The id {rows['id'].filter(marked)[0]} ends in {UNKNOWN}, which marks tickers without one."
             )
         forward(rows, name="table", who="id")
         rows = rows.sort("symbol", "start", nulls_last=False)
@@ -146,7 +146,8 @@ class SymbolHistory:
             What to do with a ticker and day that the history does not know: raise, or call it ``WM@unknown``, which
             is no id, so that it never mixes with a company that has the ticker today.
         calendar : str, optional
-            For intraday frames: the exchange on whose clock a moment has its day. UTC by default.
+            For intraday frames: the exchange on whose clock a moment has its day; by default the time zone of the
+            column counts, which in the store is UTC. A bar that ends at midnight belongs to the day that ends there.
 
         Returns
         -------
@@ -175,10 +176,47 @@ class SymbolHistory:
             raise DataError(
                 f"{first['symbol']} {first['_day']}{more(lost.height)} belongs to no company of the history "
                 f"({tickers} ticker{'s' if tickers > 1 else ''}).",
-                hint='`unknown="keep"` calls such rows `' + first["symbol"] + _UNKNOWN + "`.",
+                hint='`unknown="keep"` calls such rows `' + first["symbol"] + UNKNOWN + "`.",
             )
-        named = found.select(pl.when(known).then("id").otherwise(pl.col("symbol") + _UNKNOWN).alias("symbol"))
+        named = found.select(pl.when(known).then("id").otherwise(pl.col("symbol") + UNKNOWN).alias("symbol"))
         return frame.with_columns(named["symbol"])
+
+    def intervals_by_id(self, frame: pl.DataFrame, *, unknown: Literal["raise", "keep"] = "raise") -> pl.DataFrame:
+        """Return a table of intervals, such as members or reference data, with permanent ids in place of tickers.
+
+        Where a ticker goes over to another company, an interval becomes two.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            ``symbol`` (tickers), ``start``, ``end`` (the first day out; null: still), and any other columns. A null
+            ``start`` means: since the first company that had the ticker.
+        unknown : "raise" | "keep"
+            What to do with days on which no company had the ticker: raise, or call them ``WM@unknown``, which is no id.
+
+        Returns
+        -------
+        polars.DataFrame
+            The same columns; the rows in the same order, those of one interval by start.
+
+        Raises
+        ------
+        InputError, KindError
+            When a column is missing or of another type.
+        DataError
+            When a ticker is unknown on some days and ``unknown`` is "raise": the first, and how many; when a ticker is
+            null, or an interval ends where it starts or before.
+
+        Examples
+        --------
+        >>> from datetime import date
+        >>> rows = [("WM", "WMI", date(1998, 7, 17), date(2009, 8, 5)), ("WM", "WM", date(2009, 8, 5), None)]
+        >>> history = SymbolHistory(pl.DataFrame(rows, schema=["id", "symbol", "start", "end"], orient="row"))
+        >>> members = pl.DataFrame({"symbol": ["WM"], "start": [date(2010, 1, 4)], "end": [None]})
+        >>> history.intervals_by_id(members).row(0)
+        ('WM', datetime.date(2010, 1, 4), None)
+        """
+        return split(self.table, frame, unknown)
 
     def _at(self, column: str, name: str, day: Any, wanted: str) -> str | None:
         moment = one_day(day, "day")
@@ -218,5 +256,10 @@ def _keys(frame: object, calendar: str | None) -> pl.DataFrame:
         raise DataError(f"Column date of `frame` has no value at row {int(frame['date'].is_null().arg_max() or 0)}.")
     days = dates_of(frame["date"], what="Column date of `frame`")
     if days.dtype == MICROSECOND:
-        days = local_days(days, calendar)
+        days = local_days(days, calendar) if calendar is not None else _own_days(frame["date"])
     return tickers.with_columns(pl.Series("_day", np.asarray(days), dtype=pl.Date))
+
+
+def _own_days(moments: pl.Series) -> np.ndarray:
+    """The day of each moment in the time zone of its column."""
+    return moments.dt.offset_by("-1us").dt.date().to_numpy()

@@ -17,7 +17,7 @@ from quantlab.core._arguments import real
 from quantlab.core._labels import DAY
 from quantlab.data.calendars import Calendar
 from quantlab.data.schemas import TABLES
-from quantlab.data.universe._frames import checked, no_null
+from quantlab.data.universe._frames import checked, more, no_null
 from quantlab.data.universe._membership import bar_days
 
 _COLUMNS = {
@@ -154,9 +154,9 @@ def delisting_actions(
     DataError
         When a value is below -1; when there is none and no policy, no reason (unless the policy says what to take
         that for), or, for a delisting for performance, no exchange that the policy speaks of; when a symbol stands
-        twice on one day. The first is named.
+        twice on one day, or ``last`` is no session. The first is named.
     InputError, KindError
-        When a column is missing or of another type, or the calendar is unknown.
+        When a column is missing or of another type, the calendar is unknown, or ``policy`` is none.
 
     Examples
     --------
@@ -173,8 +173,20 @@ def delisting_actions(
     doubled = rows.filter(pl.struct("symbol", "last").is_duplicated())
     if doubled.height:
         raise DataError(f"{doubled['symbol'][0]} {doubled['last'][0]} stands twice in `delistings`.")
+    if policy is not None and not isinstance(policy, DelistingPolicy):
+        raise KindError(f"`policy` must be a DelistingPolicy, received {type(policy).__name__}.")
     values = [_value(row, policy) for row in rows.iter_rows(named=True)]
-    dates = Calendar(calendar).next_session(rows["last"]) if rows.height else np.empty(0, dtype=DAY)
+    dates = np.empty(0, dtype=DAY)
+    if rows.height:
+        held = Calendar(calendar).is_session(rows["last"])
+        if not held.all():
+            first = rows.row(int((~held).argmax()), named=True)
+            raise DataError(
+                f"{first['symbol']} {first['last']}{more(int((~held).sum()))} is no session of {calendar}, and `last` "
+                "is the last session with a price.",
+                hint=f'`Calendar("{calendar}").session_on_or_before(days)` moves days back to sessions.',
+            )
+        dates = Calendar(calendar).next_session(rows["last"])
     schema = TABLES["actions"].schema
     return pl.DataFrame(
         {

@@ -6,6 +6,7 @@ begun by t, and so nothing that was not known then.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from quantlab.core import Bars, InputError, Panel
 from quantlab.core._labels import DAY
 from quantlab.data.calendars._schedule import local_days
 from quantlab.data.schemas import TABLES
-from quantlab.data.universe._frames import checked, forward, labels, no_null, row_span, vintages
+from quantlab.data.universe._frames import checked, demand_met, distinct, forward, labels, no_null, row_span, vintages
 
 _MEMBERS = TABLES["members"].schema
 
@@ -40,6 +41,8 @@ def membership(members: pl.DataFrame, like: Panel | Bars) -> Panel:
 
     Raises
     ------
+    LabelError
+        When the table has rows and none of them is of a symbol of ``like``: examples of both sides are named.
     InputError, KindError
         When a column is missing or of another type.
     DataError
@@ -55,10 +58,16 @@ def membership(members: pl.DataFrame, like: Panel | Bars) -> Panel:
     array([[False,  True, False],
            [ True, False, False]])
     """
+    return inside(members, like, among=labels(like).symbols)
+
+
+def inside(members: pl.DataFrame, like: Panel | Bars, *, among: Collection[str]) -> Panel:
+    """Return :func:`membership`, for a ``like`` that is part of a whole: the table must meet ``among``, its symbols."""
     panel = labels(like)
     rows = checked(members, _MEMBERS, name="members", optional=("end",))
     no_null(rows, ("symbol", "start"), name="members")
     forward(rows, name="members")
+    demand_met(rows["symbol"], among, name="members")
     place = {symbol: column for column, symbol in enumerate(panel.symbols)}
     rows = rows.filter(pl.col("symbol").is_in(list(place)))
     first, past = row_span(bar_days(panel), rows["start"], rows["end"])
@@ -107,6 +116,7 @@ def from_intervals(
     """
     if end_is not in ("first_day_out", "last_day_in"):
         raise InputError(f'`end_is` must be "first_day_out" or "last_day_in", received {end_is!r}.')
+    distinct(symbol=symbol, start=start, end=end)
     found = checked(
         frame, {symbol: pl.String(), start: pl.Date(), end: pl.Date()}, name="frame", optional=(end,)
     ).rename({symbol: "symbol", start: "start", end: "end"})
@@ -151,6 +161,7 @@ def from_snapshots(
     >>> from_snapshots(lists).rows()
     [('A', datetime.date(2020, 1, 2), datetime.date(2021, 1, 4)), ('B', datetime.date(2020, 1, 2), None)]
     """
+    distinct(symbol=symbol, date=date)
     found = checked(frame, {symbol: pl.String(), date: pl.Date()}, name="frame").rename(
         {symbol: "symbol", date: "start"}
     )

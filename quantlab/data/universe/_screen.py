@@ -186,8 +186,9 @@ def _chosen(size: np.ndarray, held: np.ndarray, n: int, band: float, by_name: np
     order = by_name[np.argsort(-size[by_name], kind="stable")]
     order = order[~np.isnan(size[order])]
     rank = np.arange(1, order.size + 1)
-    first = rank <= n * (1.0 - band)
-    stays = held[order] & (rank <= n * (1.0 + band))
+    # Ranks are whole numbers and the limits are not: 100 x 1.15 is 114.99999999999999.
+    first = rank <= n * (1.0 - band) + 1e-9
+    stays = held[order] & (rank <= n * (1.0 + band) + 1e-9)
     # Lowest class first, then rank: a stable sort keeps the ranks in order.
     turn = np.argsort(np.where(first, 0, np.where(stays, 1, 2)), kind="stable")
     chosen = np.zeros(size.size, dtype=bool)
@@ -255,7 +256,7 @@ def _demand(panel: Panel, good: np.ndarray, name: str, rule: str) -> None:
 def _rule(rebalance: str | int) -> str | int:
     if isinstance(rebalance, str) and rebalance.startswith("every "):
         number = rebalance.removeprefix("every ")
-        if not number.isdigit():
+        if not number.isdecimal():
             raise InputError(f'`rebalance` must read "every n" with a whole number, received {rebalance!r}.')
         return int(number)
     return rebalance

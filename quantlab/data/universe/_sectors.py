@@ -13,7 +13,18 @@ import polars as pl
 
 from quantlab.core import Bars, DataError, InputError, Panel
 from quantlab.data.schemas import TABLES
-from quantlab.data.universe._frames import checked, forward, labels, more, no_null, one_day, row_span, vintages
+from quantlab.data.universe._frames import (
+    checked,
+    demand_met,
+    distinct,
+    forward,
+    labels,
+    more,
+    no_null,
+    one_day,
+    row_span,
+    vintages,
+)
 from quantlab.data.universe._membership import bar_days
 
 _REFERENCE = TABLES["reference"].schema
@@ -66,6 +77,7 @@ def facts_from_snapshots(
     if absent not in ("end", "keep"):
         raise InputError(f'`absent` must be "end" or "keep", received {absent!r}.')
     value = value or field
+    distinct(symbol=symbol, value=value, date=date)
     columns = {symbol: pl.String(), value: pl.String(), date: pl.Date()}
     rows = checked(frame, columns, name="frame").rename({symbol: "symbol", value: "value", date: "start"})
     rows = vintages(rows, until=None).sort("symbol", "start")
@@ -104,6 +116,8 @@ def sector_at(
 
     Raises
     ------
+    LabelError
+        When no symbol of the table is one of ``symbols``.
     DataError
         When a symbol has two values on one day: the first is named.
 
@@ -114,7 +128,10 @@ def sector_at(
     {'A': 'Energy', 'B': None}
     """
     moment = one_day(day, "day")
-    rows = _facts(reference, field).filter(
+    rows = _facts(reference, field)
+    if symbols is not None:
+        demand_met(rows["symbol"], symbols, name="reference", others="symbols")
+    rows = rows.filter(
         (pl.col("start").is_null() | (pl.col("start") <= moment)) & (pl.col("end").is_null() | (pl.col("end") > moment))
     )
     known: dict[str, str | None] = dict(rows.select("symbol", "value").iter_rows())
@@ -158,6 +175,8 @@ def sectors(reference: pl.DataFrame, like: Panel | Bars, *, field: str = "sector
     ------
     InputError, KindError
         When a column is missing or of another type, or the table has no row of the field.
+    LabelError
+        When no symbol of those rows is one of ``like``: examples of both sides are named.
     DataError
         When a symbol has two values on one day, or an interval ends where it starts or before: the first is named.
 
@@ -176,6 +195,7 @@ def sectors(reference: pl.DataFrame, like: Panel | Bars, *, field: str = "sector
     if not code:
         fields = checked(reference, {"field": pl.String()}, name="reference")["field"].unique().sort().to_list()
         raise InputError(f"`reference` has no rows of the field {field!r}; it has {', '.join(fields) or 'none'}.")
+    demand_met(rows["symbol"], panel.symbols, name="reference")
     place = {symbol: column for column, symbol in enumerate(panel.symbols)}
     rows = rows.filter(pl.col("symbol").is_in(list(place)) & pl.col("value").is_not_null())
     first, past = row_span(bar_days(panel), rows["start"], rows["end"])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import polars as pl
 
-from quantlab.core import Bars
+from quantlab.core import Bars, InputError
 from quantlab.core._labels import DAY
 from quantlab.data import schemas
 from quantlab.data.synthetic import Market
@@ -22,6 +22,8 @@ from quantlab.testing.scenarios import _statistics as statistics
 
 WIDE = 5.0  # standard errors
 HORIZON = 20  # bars of the variance ratio
+_LEAST = 100  # dates
+_ENOUGH = 4000  # returns, of which the 20 largest tell how fat the tail is
 # The correlation of normal scores lies this close to that of sums of Student t shocks with 4 degrees of freedom or
 # more, whatever it is (200,000 draws at correlations from 0.05 to 0.8 differ by 0.022 at most).
 _SCORES = 0.025
@@ -33,6 +35,11 @@ Measure = Callable[[Market], Iterable[Row]]
 
 def ordinary(market: Market) -> Iterable[Row]:
     """No pattern in time, one correlation, fat tails, and volume that follows volatility."""
+    if len(market.bars.close) < _LEAST:
+        raise InputError(
+            f"Statistics of noise are measured on {_LEAST} dates or more, received {len(market.bars.close)}.",
+            hint="`Grid(days=1260)`.",
+        )
     returns = statistics.log_returns(market.bars.close.values)
     yield from variance_ratio(market)
     if market.bars.shape[1] > 1:
@@ -40,7 +47,7 @@ def ordinary(market: Market) -> Iterable[Row]:
         value = statistics.correlation(returns, np.arange(returns.shape[1]))
         yield _correlated("correlation", value, rho, rho, *returns.shape)
     tails = _planted(market, "tails")
-    if tails <= 6.0:
+    if tails <= 6.0 and returns.size >= _ENOUGH:
         # A sum of two Student t shocks has their index, but nears it from above, farther out than any sample reaches.
         value = statistics.tail_index(returns / returns.std(axis=0), 0.005)
         error = 1.3 / math.sqrt(0.005 * returns.size)
