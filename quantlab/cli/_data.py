@@ -6,7 +6,8 @@ decisions in ``_review``.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from datetime import date as date_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -225,14 +226,15 @@ def check(
         step = progress(f"check {name}", 0)
         found = run(place, name, known_at=known_at)  # type: ignore[arg-type]
         step()
-    found = _review.chosen(found, rule, symbol)
+    whole = found
+    found = _review.chosen(whole, rule, symbol, place.describe(name, known_at=known_at))
     out = _show.console()
     if csv is not None:
         _review.export(found, csv)
     if json:
         typer.echo(found.write_json())
     else:
-        _show_data.found(out, name, found, everything=everything or bool(rule))
+        _show_data.found(out, name, found, everything=everything or bool(rule), others=whole.height - found.height)
         if csv is not None:
             _show.path(out, "Findings", csv)
     bad = levels[: levels.index(fail_on) + 1]
@@ -250,6 +252,7 @@ def review(
     accept: Annotated[bool, typer.Option("--accept", help="It is genuine: do not list it as open again.")] = False,
     quarantine: Annotated[bool, typer.Option("--quarantine", help="Load these bars as missing from now on.")] = False,
     note: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Decide also where no finding is.")] = False,
     export: Annotated[
         Path | None,
         typer.Option("--export", metavar="FILE.csv", help="Write the open findings to decide about them in a file."),
@@ -285,8 +288,12 @@ def review(
     else:
         _show_data.decisions(out, name, place.table(name, "review"))
         return
+    if not anyway:
+        _review.demand_findings(place, name, decided)
     change = place.review(name, decided)
     _show_data.reviewed(out, name, decided, change)
+    for where, rule_ in _review.still_quarantined(place.table(name, "review"), decided):
+        _show.line(out, f"{where}: still quarantined by rule {rule_}.")
 
 
 @data.command("list", short_help="List the datasets of a store.")
@@ -313,6 +320,9 @@ def compare(
     field: Annotated[list[str] | None, typer.Option(help="close (usual), open, high, low, volume.")] = None,
     tolerance: Annotated[float, typer.Option(help="Relative; smaller differences are none.")] = 1e-3,
     symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol. May be repeated.")] = None,
+    adjust: Annotated[
+        str | None, typer.Option(help="Compare after adjustment: split or total_return. Else: as they are stored.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every disagreement.")] = False,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write them to a file.")] = None,
     debug: Debug = False,
@@ -322,9 +332,14 @@ def compare(
     from quantlab.data.adjustment._compare import compare as run
 
     place = _store(store)
-    one, other = (place.bars(each, symbols=symbol or None) for each in (a, b))
-    found = run(one, other, fields=tuple(field or ("close",)), tolerance=tolerance)
     out = _show.console()
+    # All symbols: what a whole market does together is told from them.
+    one, other = (_adjusted(place, each, adjust, out) for each in (a, b))
+    for name in symbol or ():
+        _review.demand_symbol(name, {*one.symbols, *other.symbols}, f"Of {a} and {b} none", "has")
+    found = run(one, other, fields=tuple(field or ("close",)), tolerance=tolerance)
+    if symbol:
+        found = _review.about(found, symbol)
     if csv is not None:
         _review.export(found, csv)
     _show_data.compared(out, a, b, found, everything=everything)
@@ -336,15 +351,30 @@ def compare(
 def prune(
     name: Name,
     before: Annotated[
-        str, typer.Option(metavar="DAY", help="Free what was no longer in force at the end of this day (UTC).")
+        str,
+        typer.Option(
+            metavar="DAY",
+            help="Free what was no longer in force when this day began (UTC): what was committed on it stays.",
+        ),
     ],
     store: StorePath = HOME,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be freed, and free nothing.")] = False,
     debug: Debug = False,
 ) -> None:
     """Free old versions of a dataset; the newest always stays."""
+    import polars as pl
+
     from quantlab.cli import _show
 
-    freed = _store(store).prune(name, before=before)
+    moment = _moment(before)
+    if dry_run:
+        versions = _store(store).versions(name).sort("version")
+        held = versions.filter(pl.col("committed_at") <= moment)["version"]
+        gone = versions.filter(pl.col("version") < held[-1])["version"].to_list() if held.len() else []
+        said = f": {', '.join(str(number) for number in gone)}" if gone else ""
+        _show.line(_show.console(), f"{name}: would free {len(gone):,} version{'s'[: len(gone) != 1]}{said}.")
+        return
+    freed = _store(store).prune(name, before=moment)
     kept = f"{name}: freed {len(freed.versions):,} versions and {freed.files:,} files, {freed.size / 2**20:,.1f} MiB."
     _show.line(_show.console(), kept)
 
@@ -353,6 +383,29 @@ def _store(path: str) -> Store:
     from quantlab.data import Store
 
     return Store(path)
+
+
+def _adjusted(store: Store, name: str, adjust: str | None, out: Any) -> Any:
+    """The bars of a dataset, adjusted if they can be; that they cannot is said."""
+    from quantlab.cli import _show
+
+    if adjust not in (None, "none", "split", "total_return"):
+        raise InputError(f"--adjust must be one of none, split, total_return, received {adjust!r}.")
+    try:
+        return store.bars(name, adjust=adjust)
+    except InputError as error:
+        if adjust is None:
+            raise
+        _show.line(out, f"{name} is compared as it is stored: {error.message}")
+        return store.bars(name)
+
+
+def _moment(text: str) -> Any:
+    """The beginning of a day in UTC; anything else as it was written."""
+    try:
+        return datetime.combine(date_.fromisoformat(text), time.min, tzinfo=UTC)
+    except ValueError:
+        return text
 
 
 def _end(clean: bool) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -15,15 +15,20 @@ from quantlab.core._atomic import write_atomic
 from quantlab.data import schemas
 
 if TYPE_CHECKING:
-    from quantlab.data import Store
+    from quantlab.data import Manifest, Store
 
 _DECISIONS = ("accept", "quarantine")
 
 
-def chosen(found: pl.DataFrame, rules: Sequence[str] | None, symbols: Sequence[str] | None) -> pl.DataFrame:
-    """Return the findings of these rules and symbols; a rule that does not exist is refused."""
+def chosen(
+    found: pl.DataFrame, rules: Sequence[str] | None, symbols: Sequence[str] | None, facts: Manifest
+) -> pl.DataFrame:
+    """Return the findings of these rules and symbols; a rule or symbol that does not exist is refused."""
     for rule in rules or ():
         _demand_rule(rule, found)
+    have = {*facts.symbols, *found["symbol"].drop_nulls().to_list()}
+    for symbol in symbols or ():
+        demand_symbol(symbol, have, f"Dataset {facts.dataset}")
     if rules:
         found = found.filter(pl.col("rule").is_in(list(rules)))
     if symbols:
@@ -50,6 +55,61 @@ def export_open(store: Store, name: str, path: Path) -> int:
     return found.height
 
 
+def about(found: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
+    """Return the disagreements about these symbols, and those about all symbols."""
+    return found.filter(pl.col("symbol").is_in(list(symbols)) | pl.col("symbol").is_null())
+
+
+def demand_symbol(symbol: str, have: Collection[str], where: str, word: str = "has no") -> None:
+    """Refuse a symbol that is not there, with the nearest one that is."""
+    if symbol not in have:
+        raise InputError(f"{where} {word} symbol {symbol}.", hint=_near(symbol, sorted(have)))
+
+
+def demand_findings(store: Store, name: str, decided: pl.DataFrame) -> None:
+    """Refuse decisions about places at which no finding is.
+
+    An acceptance must hold the first day of a finding, or it closes none; a quarantine some day of it.
+    """
+    from quantlab.data.checks._check import check
+    from quantlab.data.checks._review import UNDATED
+
+    first = pl.col("date").fill_null(UNDATED)
+    found = check(store, name).with_columns(first.alias("date"), pl.col("end").fill_null(first).alias("end"))
+    for row in decided.iter_rows(named=True):
+        last = row["end"] or row["start"]
+        own = found if row["rule"] == "*" else found.filter(pl.col("rule") == row["rule"])
+        there = own if row["symbol"] is None else own.filter(pl.col("symbol") == row["symbol"])
+        begin = pl.col("date") if row["decision"] == "accept" else pl.col("end")
+        if there.filter(pl.col("date") <= last, begin >= row["start"]).height:
+            continue
+        what = "no finding" if row["rule"] == "*" else f"no finding of rule {row['rule']}"
+        days = str(row["start"]) + (f" to {last}" if last != row["start"] else "")
+        where = f"at {row['symbol']} {days}" if row["symbol"] is not None else f"on {days}"
+        raise InputError(f"There is {what} {where} in {name}.", hint=_nearest(there, row))
+
+
+def _nearest(there: pl.DataFrame, row: Mapping[str, Any]) -> str:
+    """Where findings of that rule and symbol are, the nearest first."""
+    days = there.sort((pl.col("date") - pl.lit(row["start"])).abs())["date"].unique(maintain_order=True)
+    near = f"the nearest are on {', '.join(str(day) for day in days[:3])}; " if days.len() else ""
+    return f"{near}--anyway decides all the same."
+
+
+def still_quarantined(review: pl.DataFrame, decided: pl.DataFrame) -> list[tuple[str, str]]:
+    """Places that were accepted and that a quarantine still covers, each with its rule."""
+    last = pl.col("end").fill_null(pl.col("start"))
+    held = review.filter(pl.col("decision") == "quarantine").with_columns(last.alias("end"))
+    said: list[tuple[str, str]] = []
+    for row in decided.filter(pl.col("decision") == "accept").iter_rows(named=True):
+        over = held.filter(pl.col("start") <= (row["end"] or row["start"]), pl.col("end") >= row["start"])
+        if row["symbol"] is not None:
+            over = over.filter(pl.col("symbol").is_null() | (pl.col("symbol") == row["symbol"]))
+        place = f"{row['symbol'] or 'every symbol'} {row['start']}"
+        said.extend((place, rule) for rule in over["rule"].unique(maintain_order=True))
+    return said
+
+
 def single(
     store: Store, name: str, rule: str, symbol: str | None, day: str | None, end: str | None, decision: str, note: str
 ) -> pl.DataFrame:
@@ -57,8 +117,8 @@ def single(
     facts = store.describe(name)
     if rule != "*":
         _demand_rule(rule, None)
-    if symbol is not None and symbol not in facts.symbols:
-        raise InputError(f"Dataset {name} has no symbol {symbol}.", hint=_near(symbol, facts.symbols))
+    if symbol is not None:
+        demand_symbol(symbol, facts.symbols, f"Dataset {name}")
     if day is None:
         raise InputError("A decision needs its day.", hint="--date 2014-05-19, and --end for a run of days.")
     row = (rule, symbol, _day(day, "--date"), None if end is None else _day(end, "--end"), decision, note or None)
@@ -69,7 +129,11 @@ def from_file(store: Store, name: str, path: Path) -> pl.DataFrame:
     """Return the decisions in a file of ``export_open``; rows without one are passed by."""
     symbols = store.describe(name).symbols
     try:
-        frame = pl.read_csv(path, infer_schema=False)
+        with path.open("rb") as opened:
+            head = opened.readline()
+        # Spreadsheets of half of Europe save with semicolons.
+        separator = ";" if head.count(b";") > head.count(b",") else ","
+        frame = pl.read_csv(path, infer_schema=False, separator=separator)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise InputError(f"{path} cannot be read: {reason}.") from error
@@ -111,7 +175,9 @@ def _demand_rule(rule: str, found: pl.DataFrame | None) -> None:
 
     known = {*RULES, *REFUSALS, *([] if found is None else found["rule"].to_list())}
     if rule not in known:
-        raise InputError(f"There is no rule {rule!r}.", hint=_near(rule, sorted(known)))
+        raise InputError(
+            f"There is no rule {rule!r}; there are {', '.join(sorted(known))}.", hint=_near(rule, sorted(known))
+        )
 
 
 def _near(text: str, known: Sequence[str]) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.padding import Padding
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
     from quantlab.cli._run import Job, Outcome
 
 MISSING = "-"
+_WIDTH = 160
+# Columns that hold sentences or names of any length; the others are dates, numbers and names of rules, and never wrap.
+_LONG = (*("Change", "Column", "Dataset", "Detail", "Kind", "Meaning", "Metric", "Note", "Reason", "Unit", "What"),)
 _UNITS = {"fraction": "", "fraction per year": "per year"}
 
 
 def console() -> Console:
-    """Standard output as it is now; rich drops colors by itself when it is no terminal."""
-    return Console(highlight=False)
+    """Standard output as it is now: no colors and room for whole rows where it is no terminal.
+
+    COLUMNS, where somebody has set it, holds in both cases.
+    """
+    out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = _WIDTH
+    return out
 
 
 @contextmanager
@@ -156,5 +166,7 @@ def new_table(title: str, *columns: str) -> Table:
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
     for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+        title = name.removeprefix(">")
+        side: Literal["left", "right"] = "right" if name.startswith(">") else "left"
+        table.add_column(title, justify=side, overflow="fold", no_wrap=title not in _LONG)
     return table

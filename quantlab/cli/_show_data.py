@@ -84,10 +84,11 @@ def pulled(out: Console, report: PullReport) -> None:
     )
 
 
-def found(out: Console, name: str, findings: pl.DataFrame, *, everything: bool) -> None:
-    """Print findings: one row per rule with its first example, or all of them."""
+def found(out: Console, name: str, findings: pl.DataFrame, *, everything: bool, others: int = 0) -> None:
+    """Print findings: one row per rule with its first example, or all of them; `others` were not asked for."""
     if findings.height == 0:
-        line(out, f"{name}: nothing found.")
+        rest = f" for what you asked; other rules or symbols have {others:,} finding{_s(others)}" if others else ""
+        line(out, f"{name}: nothing found{rest}.")
         return
     order = pl.col("severity").replace_strict({word: rank for rank, word in enumerate(_SEVERITIES)}, default=9)
     groups = (

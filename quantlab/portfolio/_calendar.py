@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from quantlab.core import InputError, Panel
+from quantlab.core import InputError, KindError, Panel
 from quantlab.core._labels import check_dates
 from quantlab.core.periods import period_ends
 
@@ -38,12 +38,17 @@ def decision_rows(panel: Panel, rebalance: Rebalance) -> np.ndarray:
     if isinstance(rebalance, str):
         word, _, number = rebalance.partition(" ")
         if word == "every":
-            if not number.isdigit():
+            if not number.isdecimal():
                 raise InputError(f'`rebalance` must read "every n" with a whole number, received {rebalance!r}.')
             rebalance = int(number)
         return np.flatnonzero(period_ends(panel.dates, rebalance, panel.frequency))
     if isinstance(rebalance, (int, np.integer)):
         return np.flatnonzero(period_ends(panel.dates, int(rebalance), panel.frequency))
+    if not isinstance(rebalance, (list, tuple, np.ndarray)):
+        raise KindError(
+            f"`rebalance` must be a rule, a whole number or a list of dates, received {rebalance!r}.",
+            hint='"month_end", "week_end", "every 5", 5, or ["2024-01-31", ...].',
+        )
     if len(rebalance) == 0:
         raise InputError("`rebalance` is an empty list of dates.", hint='name a rule such as "month_end".')
     wanted = check_dates(np.asarray(rebalance), what="`rebalance`").astype(panel.dates.dtype)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +159,9 @@ def test_a_check_lists_findings_and_ends_by_their_severity(capsys, here):
     assert "2022-03-01" in run(capsys, "check", "d", "--rule", "spike", "--symbol", "AAA")[1]
     assert "nothing found" in run(capsys, "check", "d", "--rule", "spike", "--symbol", "BBB")[1]
     code, _, err = run(capsys, "check", "d", "--rule", "spyke")
-    assert (code, err) == (2, "Error: There is no rule 'spyke'.\nHint: did you mean spike?\n")
+    assert code == 2
+    assert err.startswith("Error: There is no rule 'spyke'; there are action_no_bar, ")
+    assert err.endswith("\nHint: did you mean spike?\n")
 
 
 def test_a_check_of_rejected_rows_fails(capsys, here):
@@ -266,7 +268,8 @@ def test_two_findings_on_a_bar_are_decided_together(capsys, here):
     imported(capsys)
     row = "accept,bad_tick,AAA,2022-03-01\n"
     Path("todo.csv").write_text(f"decision,rule,symbol,date\n{row}{row}")
-    assert run(capsys, "review", "d", "--apply", "todo.csv")[0] == 0
+    assert run(capsys, "review", "d", "--apply", "todo.csv")[0] == 2
+    assert run(capsys, "review", "d", "--apply", "todo.csv", "--anyway")[0] == 0
     assert Store("data").table("d", "review").height == 1
 
 
@@ -393,3 +396,114 @@ def test_what_a_new_user_types_first(capsys, here):
     code, out, _ = run(capsys, "compare", "kaggle", "wiki")
     assert code == 0
     assert "bad value in a" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--rule", "spike", "--symbol", "AAA", "--date", "2022-03-02"],
+            "Error: There is no finding of rule spike at AAA 2022-03-02 in d.\n"
+            "Hint: the nearest are on 2022-03-01; --anyway decides all the same.\n",
+        ),
+        (
+            ["--symbol", "BBB", "--date", "2022-03-01", "--end", "2022-03-04"],
+            "Error: There is no finding at BBB 2022-03-01 to 2022-03-04 in d.\nHint: --anyway decides all the same.\n",
+        ),
+        (["--rule", "stale", "--date", "2022-03-01"], "There is no finding of rule stale on 2022-03-01 in d."),
+    ],
+)
+def test_a_decision_about_nothing_is_refused(capsys, here, arguments, sentence):
+    spoil(capsys)
+    for decision in ("--accept", "--quarantine"):
+        code, _, err = run(capsys, "review", "d", *arguments, decision)
+        assert code == 2
+        assert sentence in err
+    assert Store("data").versions("d").height == 1
+    assert run(capsys, "review", "d", *arguments, "--quarantine", "--anyway")[0] == 0
+    assert Store("data").versions("d").height == 2
+
+
+def test_an_acceptance_says_what_keeps_the_bar_away(capsys, here):
+    spoil(capsys)
+    where = ("--symbol", "AAA", "--date", "2022-03-01")
+    run(capsys, "review", "d", "--rule", "spike", *where, "--quarantine")
+    out = run(capsys, "review", "d", *where, "--accept")[1]
+    assert out == "Decided: 1 accept. d is now version 3. AAA 2022-03-01: still quarantined by rule spike."
+    out = run(capsys, "review", "d", "--rule", "spike", *where, "--accept")[1]
+    assert out == "Decided: 1 accept. d is now version 4."
+
+
+def test_decisions_of_a_spreadsheet_with_semicolons(capsys, here):
+    spoil(capsys)
+    Path("todo.csv").write_text("decision;rule;symbol;date;note\naccept;spike;AAA;2022-03-01;seen, and so\n")
+    assert run(capsys, "review", "d", "--apply", "todo.csv")[1] == "Decided: 1 accept. d is now version 2."
+    assert Store("data").table("d", "review")["note"].to_list() == ["seen, and so"]
+
+
+def test_a_check_refuses_what_is_not_there_and_says_what_is(capsys, here):
+    spoil(capsys)
+    code, _, err = run(capsys, "check", "d", "--symbol", "AAB")
+    assert (code, err) == (2, "Error: Dataset d has no symbol AAB.\nHint: did you mean AAA?\n")
+    out = run(capsys, "check", "d", "--symbol", "AAA", "--rule", "gap")[1]
+    assert out.startswith("d: nothing found for what you asked; other rules or symbols have ")
+
+
+def test_where_nobody_looks_rows_are_not_broken(capsys, here, monkeypatch):
+    spoil(capsys)
+    monkeypatch.delenv("COLUMNS")
+    main(["data", "check", "d", "--all"])
+    lines = capsys.readouterr().out.splitlines()
+    assert 100 < max(len(text.rstrip()) for text in lines) <= 160
+    row = next(text for text in lines if text.lstrip().startswith("spike") and "open" in text)
+    assert "AAA" in row
+    assert "2022-03-01" in row
+
+
+def test_dates_and_numbers_never_wrap(capsys, here, monkeypatch):
+    spoil(capsys)
+    monkeypatch.setenv("COLUMNS", "60")
+    main(["data", "check", "d", "--all"])
+    lines = capsys.readouterr().out.splitlines()
+    row = next(text for text in lines if text.lstrip().startswith("spike") and "open" in text)
+    assert "2022-03-01" in row
+
+
+def test_a_comparison_after_adjustment(capsys, here):
+    imported(capsys, "one", "prices", "--adjusted", "split")
+    imported(capsys, "other", "prices", "--adjusted", "total_return")
+    out = run(capsys, "compare", "one", "other", "--adjust", "total_return")[1]
+    assert out.startswith("one is compared as it is stored: Dataset one has no corporate actions")
+    assert out.endswith("one and other agree.")
+    Store("data").update("one", actions=pl.DataFrame(
+        {"symbol": ["AAA"], "date": [date(2022, 3, 1)], "kind": ["dividend"], "value": [1.0]}
+    ))  # fmt: skip
+    assert "adjustment" in run(capsys, "compare", "one", "other", "--adjust", "total_return")[1]
+    assert run(capsys, "compare", "one", "other", "--adjust", "total_return", "--symbol", "BBB")[1].endswith("agree.")
+    assert "--adjust must be one of" in run(capsys, "compare", "one", "other", "--adjust", "all")[2]
+    code, _, err = run(capsys, "compare", "one", "other", "--symbol", "AAC")
+    assert (code, err) == (2, "Error: Of one and other none has symbol AAC.\nHint: did you mean AAA?\n")
+
+
+def test_what_was_committed_on_the_day_of_a_prune_stays(capsys, here):
+    moment = datetime(2024, 5, 1, 10, tzinfo=UTC)
+    for hours in (0, 1, 48):
+        store = Store("data", clock=lambda hours=hours: moment + timedelta(hours=hours))
+        store.write(
+            "d", pl.DataFrame({"date": DAYS, "symbol": "A", "close": 5.0 + hours}), calendar="XNYS", adjusted="none"
+        )
+    assert run(capsys, "prune", "d", "--before", "2024-05-01", "--dry-run")[1] == "d: would free 0 versions."
+    assert "freed 0 versions" in run(capsys, "prune", "d", "--before", "2024-05-01")[1]
+    assert run(capsys, "prune", "d", "--before", "2024-05-03", "--dry-run")[1] == "d: would free 1 version: 1."
+    assert Store("data").versions("d").height == 3
+    assert "freed 1 versions" in run(capsys, "prune", "d", "--before", "2024-05-03")[1]
+    assert Store("data").versions("d")["version"].to_list() == [2, 3]
+    assert "must be a date" in run(capsys, "prune", "d", "--before", "yesterday")[2]
+
+
+def test_a_wide_table_by_its_option(capsys, here):
+    pl.DataFrame({"Date": DAYS, "AAA": 5.0, "BBB": 6.0}).write_csv("wide.csv")
+    code, _, err = run(capsys, "import", "wide.csv", "--dataset", "d")
+    assert (code, "--wide close" in err) == (2, True)
+    imported(capsys, "d", "wide.csv", "--wide", "close")
+    assert Store("data").describe("d").symbols == ("AAA", "BBB")

@@ -438,7 +438,7 @@ def test_an_adjusted_close_without_a_raw_one_stays_alone(folder):
     bars = store.table("d", "bars")
     assert "open" not in bars.columns
     assert bars["close"].to_list() == [5.0, 6.0]
-    assert report.notes == ("The price is Adj Close: Open were left out, with no raw close to scale them by.",)
+    assert report.notes == ("The price is Adj Close: Open was left out, with no raw close to scale by.",)
     # Who names a column has said what it is.
     report, store = taken(folder, columns={"close": "Adj Close", "open": "Open"}, mode="replace")
     assert store.table("d", "bars")["open"].to_list() == [8.0, 9.0]

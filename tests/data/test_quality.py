@@ -285,7 +285,13 @@ def test_findings_are_sorted() -> None:
 
 def test_the_docstring_lists_the_rules_with_their_severities() -> None:
     text = quality.__doc__ or ""
-    series = {"forward_filled", "reference_dated", "zero_unknown", "unknown_adjusted", "members_without_bars"}  # of quality_of_series alone
+    series = {
+        "forward_filled",
+        "reference_dated",
+        "zero_unknown",
+        "unknown_adjusted",
+        "members_without_bars",
+    }  # of quality_of_series alone
     for name, rule in RULES.items():
         assert rule.severity in ("error", "warning", "info")
         line = f"    {name:<17} {rule.severity:<8} {rule.says}\n"

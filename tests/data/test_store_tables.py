@@ -508,3 +508,15 @@ class TestIntraday:
         naive = frame.with_columns(pl.col("date").dt.replace_time_zone(None))
         with pytest.raises(KindError, match="received clock times without one"):
             store.write("m", naive, calendar="XNYS", adjusted="none", bar="1min")
+
+
+def test_loaded_symbols_need_not_be_members_but_some_of_the_dataset_must(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"date": [D1, D2] * 2, "symbol": ["A", "A", "B", "B"], "close": [1.0, 2.0, 3.0, 4.0]})
+    store = Store(tmp_path)
+    store.write("one", frame, calendar="XNYS", adjusted="none", members=pl.DataFrame({"symbol": ["A"], "start": [D2]}))
+    assert store.bars("one", symbols="B").member.values.tolist() == [[False], [False]]
+    assert store.bars("one", symbols="A").member.values.tolist() == [[False], [True]]
+    other = pl.DataFrame({"symbol": ["A.N"], "start": [D2]})
+    store.write("one", frame, calendar="XNYS", adjusted="none", members=other)
+    with pytest.raises(LabelError, match=r"A\.N"):
+        store.bars("one")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantlab.core import InputError, KindError, StoreError
+from quantlab.core import InputError, KindError, LabelError, StoreError
 from quantlab.data import Store
 from quantlab.data.store import _upsert
 
@@ -445,3 +445,45 @@ def test_changes_of_bars_are_listed_in_the_order_of_fields_and_rows() -> None:
         ("close", day(0)), ("close", day(1)), ("volume", day(0)), ("volume", day(1)),
     ]  # fmt: skip
     assert (found.appended, found.revised, found.unchanged) == (0, 2, 0)
+
+
+def test_a_version_that_was_lost_is_noticed(tmp_path: Path) -> None:
+    hours = iter(range(1, 9))
+    store = Store(tmp_path, clock=lambda: datetime(2024, 1, 1, next(hours), tzinfo=UTC))
+    frame = pl.DataFrame({"date": [date(2023, 1, 3)], "symbol": ["A"], "close": [1.0]})
+    store.write("one", frame, calendar="XNYS", adjusted="none")
+    for close in (2.0, 3.0, 4.0):
+        store.update("one", frame.with_columns(close=pl.lit(close)))
+    moments = store.versions("one")["committed_at"].to_list()
+    (tmp_path / "one" / "versions" / "00000003.json").unlink()
+    again = Store(tmp_path)
+    assert again.bars("one", known_at=moments[0]).close.values.item() == 1.0
+    assert again.bars("one", known_at=moments[3]).close.values.item() == 4.0
+    for moment in moments[1:3]:  # the second held until the third came, and nobody knows when that was
+        with pytest.raises(StoreError, match="Version 3 of dataset one is missing"):
+            again.bars("one", known_at=moment)
+
+
+def test_a_year_has_four_digits(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    frame = pl.DataFrame({"date": [date(2023, 1, 3)], "symbol": ["A"], "close": [1.0]})
+    store.write("one", frame, calendar="24/7", adjusted="none")
+    old = frame.with_columns(date=pl.lit(date(24, 1, 6)))
+    with pytest.raises(LabelError, match="a bar of A in the year 24"):
+        store.update("one", old)
+    far = frame.with_columns(date=pl.lit(3_000_000).cast(pl.Int32).cast(pl.Date))
+    with pytest.raises(LabelError, match="in the year 10183"):
+        store.write("two", far, calendar="24/7", adjusted="none")
+    assert store.bars("one").close.values.item() == 1.0
+
+
+def test_a_new_field_on_some_rows_is_missing_on_the_others(tmp_path: Path) -> None:
+    days = [date(2023, 1, day) for day in range(2, 22)]
+    close = pl.DataFrame({"date": days * 40, "symbol": [f"S{n:02d}" for n in range(40) for _ in days], "close": 5.0})
+    store = Store(tmp_path)
+    store.write("one", close, calendar="24/7", adjusted="none")
+    late = close.filter(pl.col("date") == days[-1], pl.col("symbol") < "S05").with_columns(open=pl.lit(4.0))
+    store.update("one", late)
+    opens = store.bars("one").demand("open").values
+    assert np.argwhere(~np.isnan(opens)).tolist() == [[19, column] for column in range(5)]
+    assert (opens[19, :5] == 4.0).all()

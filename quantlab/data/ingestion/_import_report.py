@@ -121,10 +121,15 @@ def notes(found: Read) -> tuple[str, ...]:
     said = []
     if found.judged.doubled:
         said.append(
-            f"{found.judged.doubled:,} rows say what another row of the same date and symbol says: one is kept."
+            f"{found.judged.doubled:,} {'row says' if found.judged.doubled == 1 else 'rows say'} what another row of "
+            "the same date and symbol says: one is kept."
         )
     if found.judged.blank:
-        said.append(f"{found.judged.blank:,} rows hold no price and no volume, and were left out.")
+        one = found.judged.blank == 1
+        said.append(
+            f"{found.judged.blank:,} {'row holds' if one else 'rows hold'} no price and no volume, and "
+            f"{'was' if one else 'were'} left out."
+        )
     said.extend(_scaled(found))
     lacking: dict[str, list[str]] = {}
     held = {name for part in found.parts for name in part.columns.of}
@@ -180,7 +185,8 @@ def _scaled(found: Read) -> list[str]:
             ]
         left = [column for column, why in part.columns.dropped.items() if why.startswith(f"raw beside {close}")]
         if left:
-            return [f"The price is {close}: {', '.join(left)} were left out, with no raw close to scale them by."]
+            were = "was" if len(left) == 1 else "were"
+            return [f"The price is {close}: {', '.join(left)} {were} left out, with no raw close to scale by."]
     return []
 
 

@@ -81,12 +81,12 @@ class Files:
     def fetch(self, symbols: Sequence[str], start: date | None, end: date | None) -> Batch:
         """Return the bars of ``symbols`` in [start, end]; what a file lacks is a failure, what it refuses a reject."""
         known = set(self.symbols())
-        unread = {name.source: name.reason for name in self._read.unread}
+        unread = {Path(name.source.removesuffix(".gz")).stem: name.reason for name in self._read.unread}
         failures = [
-            Failure(symbol, next((why for file, why in unread.items() if Path(file).stem == symbol), None)
-                    or f"{self.path} has no {symbol}.")
-            for symbol in symbols if symbol not in known
-        ]  # fmt: skip
+            Failure(symbol, unread.get(symbol, f"{self.path} has no {symbol}."))
+            for symbol in symbols
+            if symbol not in known
+        ]
         held = cut(self._bars[1], symbols, start, end)
         here = set(held["symbol"].unique().cast(pl.String))
         notes = [f"{symbol} has no bars from {start} to {end}." for symbol in symbols if symbol in known - here]
@@ -119,7 +119,7 @@ class Csv(Files):
     units : mapping of field to unit, optional
     **layout
         The fields of ``Layout``: ``columns``, ``symbol``, ``date_format``, ``time_zone``, ``stamp``, ``separator``,
-        ``decimal``, ``encoding``, ``missing``, ``where``.
+        ``decimal``, ``encoding``, ``missing``, ``where``, ``wide``.
 
     Examples
     --------

@@ -15,7 +15,7 @@ import polars as pl
 
 from quantlab.core import Frequency, InputError, KindError
 from quantlab.data.schemas import TABLES, VERSION
-from quantlab.data.store import _load, _parts, _table, _tables, _upsert, _versions
+from quantlab.data.store import _load, _manifest, _parts, _table, _tables, _upsert, _versions
 from quantlab.data.store._manifest import AXIS, Manifest, Part
 from quantlab.data.store._parts import Believed
 from quantlab.data.store._upsert import Change
@@ -88,7 +88,7 @@ def replace(folder: Any, draft: Draft, frame: Any, tables: Mapping[str, Any], cl
         if before is not None and newest and before.hash == manifest.hash:
             writer.keep()  # the parts are those of the version that stands, perhaps repaired
             return before
-        writer.commit(manifest.version, manifest.to_json().encode())
+        writer.commit(manifest.version, _readable(manifest))
     return manifest
 
 
@@ -128,7 +128,7 @@ def update(
             created_by=_program(),
             **said,
         )
-        writer.commit(manifest.version, manifest.to_json().encode())
+        writer.commit(manifest.version, _readable(manifest))
     return Change(manifest.version, work.added, work.unchanged, cells, True)
 
 
@@ -235,3 +235,10 @@ def _program() -> str:
     from quantlab import __version__
 
     return f"quantlab {__version__}"
+
+
+def _readable(manifest: Manifest) -> bytes:
+    """The bytes of a version file, refused before the commit if a reader would refuse them after it."""
+    content = manifest.to_json().encode()
+    _manifest.parsed(manifest.dataset, manifest.version, content)
+    return content

@@ -205,12 +205,13 @@ def _members(believed: Believed, facts: Manifest, close: Panel, out: np.ndarray 
     """The universe by the table of members; None where there is none, and every close counts."""
     if "members" not in facts.tables:
         return None
-    from quantlab.data.universe import membership
+    from quantlab.data.universe._membership import inside
 
-    inside = membership(_parts.table_of(believed, facts, "members"), close)
+    # Some member must be a symbol of the dataset; those that are loaded need not be.
+    held = inside(_parts.table_of(believed, facts, "members"), close, among=facts.symbols)
     if out is None:
-        return inside
-    return Panel._trusted(inside.values & ~out, close.dates, close.symbols, close.frequency)
+        return held
+    return Panel._trusted(held.values & ~out, close.dates, close.symbols, close.frequency)
 
 
 def _actions(believed: Believed, facts: Manifest) -> pl.DataFrame | None:

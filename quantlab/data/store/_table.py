@@ -188,6 +188,14 @@ def _labels(table: pl.DataFrame, dataset: str) -> None:
             hint = f"drop or repair such rows: `frame.drop_nulls('{name}')`."
             raise LabelError(f"Column {name} of dataset {dataset} is null at row {row}{more}.", hint=hint)
     clean(table["symbol"], f"dataset {dataset}")
+    strange = table.lazy().filter(~pl.col("date").dt.year().is_between(1000, 9999)).select("symbol", "date").collect()
+    if strange.height:
+        more = f" and {strange.height - 1} more" if strange.height > 1 else ""
+        year = strange["date"].dt.year()[0]
+        raise LabelError(
+            f"Dataset {dataset} has a bar of {strange['symbol'][0]} in the year {year}{more}.",
+            hint="a year has four digits: dates such as 01/05/24 are read by `str.to_date('%m/%d/%y')`.",
+        )
 
 
 def clean(column: pl.Series, of: str) -> None:

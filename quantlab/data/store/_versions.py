@@ -74,7 +74,7 @@ def find(folder: Versioned, name: str, known_at: Any = None) -> Manifest:
         try:
             if asked is None:
                 return read(folder, name, numbers[-1])
-            return _in_force(folder, name, numbers, asked)
+            return _unbroken(_in_force(folder, name, numbers, asked), numbers)
         except FileNotFoundError:
             continue  # pruned between the listing and the reading
     raise StoreError(f"Dataset {name} is rewritten faster than it can be read.", hint="stop the writers first.")
@@ -122,6 +122,16 @@ def _in_force(folder: Versioned, name: str, numbers: list[int], asked: datetime)
     if best is None:
         raise _before_the_first(read(folder, name, numbers[0]), asked)
     return best
+
+
+def _unbroken(facts: Manifest, numbers: list[int]) -> Manifest:
+    """Refuse a version whose successor is gone: it may be the lost one that was in force. Pruning takes the oldest."""
+    if facts.version != numbers[-1] and facts.version + 1 not in numbers:
+        raise StoreError(
+            f"Version {facts.version + 1} of dataset {facts.dataset} is missing, and may be the one in force then.",
+            hint="bring its file back from a backup; the newest version is not touched by this.",
+        )
+    return facts
 
 
 def _past_damage(folder: Versioned, name: str, numbers: list[int], asked: datetime) -> Manifest:
