@@ -43,7 +43,7 @@ def vendor(adjusted: str, *, split: bool = True) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("adjusted", ["none", "split", "total_return"])
+@pytest.mark.parametrize("adjusted", ["none", "split"])
 def test_the_adjustment_is_proved_by_the_steps_of_the_adjusted_close(store, tmp_path, adjusted):
     vendor(adjusted).write_csv(tmp_path / "ABC.csv")
     report = ingest(tmp_path / "ABC.csv", store=store, dataset="d")

@@ -11,7 +11,9 @@ from quantlab.data.ingestion._evidence import Fact
 from quantlab.data.ingestion._reading import Read
 
 
-def bars_at_rest(found: Read, told: str | None, stamp: str | None) -> tuple[Fact, pl.DataFrame, Fact | None]:
+def bars_at_rest(
+    found: Read, told: str | None, stamp: str | None, calendar: str | None = None
+) -> tuple[Fact, pl.DataFrame, Fact | None]:
     """Return the length of a bar, the bars with their dates as they are stored, and what their times named.
 
     Parameters
@@ -21,6 +23,8 @@ def bars_at_rest(found: Read, told: str | None, stamp: str | None) -> tuple[Fact
         The length of a bar as the user says it.
     stamp : "start" | "end", optional
         What times name, as the user says it.
+    calendar : str, optional
+        Whose sessions the dates are, as the user says it.
 
     Raises
     ------
@@ -45,7 +49,9 @@ def bars_at_rest(found: Read, told: str | None, stamp: str | None) -> tuple[Fact
     seconds = _evidence.seconds_of(length.value)
     first = found.parts[0]
     local = bars["date"].dt.replace_time_zone("UTC").dt.convert_time_zone(first.stamps.zone or "UTC")
-    named = _evidence.stamp(local, seconds, first.columns.stamp, stamp)
+    unknown = stamp is None and first.columns.stamp is None
+    whose = _evidence.calendar(local.dt.date().unique().sort().to_numpy(), calendar) if unknown else None
+    named = _evidence.stamp(bars["date"], seconds, first.columns.stamp, stamp, whose)
     if named is None:
         raise DataError(
             "Whether the times name the start or the end of a bar cannot be read off them "

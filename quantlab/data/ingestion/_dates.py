@@ -8,7 +8,7 @@ itself. What is no date is named by a rule and kept for the table of rejects.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import time
 
 import polars as pl
 
@@ -32,6 +32,8 @@ _CLOCK = r"(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)"
 _ZONE = r"(Z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})"
 _EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _MIDNIGHT = time(0)
+_WORLD = ("UTC", "Etc/UTC", "GMT", "Z", "+00:00")
+_YEARS = (1000, 9999)  # 01/05/24 read by %Y is the year 24: no date of a price
 _MOMENT = pl.Datetime("us")
 
 
@@ -97,6 +99,7 @@ def parse(texts: pl.Series, layout: Layout, what: str) -> Stamps:
         table = _split(table)
         table, says = _days(table, layout.date_format, what)
         table = _moments(table)
+    table = _of_our_years(table, "moment")
     table, zone, note = _in_utc(table, layout, what)
     joined = pl.DataFrame({"text": texts}).join(table, on="text", how="left", maintain_order="left")
     rules = joined.select(pl.when(pl.col("text").is_null()).then(pl.lit("missing_date")).otherwise("rule"))
@@ -109,16 +112,26 @@ def typed(column: pl.Series, layout: Layout, what: str) -> Stamps:
     Raises
     ------
     DataError
-        When moments have no zone and the layout does not say it.
+        When moments have no zone and the layout does not say it, or name one moment of UTC a day, not its midnight.
     """
     missing = pl.DataFrame({"value": column}).select(
         pl.when(pl.col("value").is_null()).then(pl.lit("missing_date")).otherwise(None).alias("rule")
     )
-    rules = missing.to_series().cast(pl.String)
+    checked = _of_our_years(pl.DataFrame({"value": column, "rule": missing.to_series().cast(pl.String)}), "value")
+    column, rules = checked["value"].alias(column.name), checked["rule"]
     if column.dtype == pl.Date:
         return Stamps(column, rules, "days")
     zone = getattr(column.dtype, "time_zone", None)
+    if zone is not None and layout.time_zone is not None:
+        zone, column = layout.time_zone, column.dt.convert_time_zone(layout.time_zone)
     local = column.dt.replace_time_zone(None).dt.cast_time_unit("us")
+    if zone in _WORLD and layout.time_zone is None and _one_a_day(local):
+        first = local.drop_nulls()[0]
+        if first.time() != _MIDNIGHT:
+            raise DataError(
+                f"{what} has one moment a day at {first:%H:%M} of {zone}: whose day it stands for is unknown.",
+                hint="say whose clock it is: --time-zone America/New_York, or --time-zone UTC.",
+            )
     if local.len() == local.null_count() or bool((local.dt.time() == _MIDNIGHT).all()) or _one_a_day(local):
         # Midnight of its own zone is that zone's day.
         return Stamps(local.dt.date(), rules, "days" + (f" of {zone}" if zone else ""))
@@ -145,8 +158,10 @@ def of_day_and_clock(days: Stamps, milliseconds: pl.Series, zone: str | None, la
 def _plain_days(texts: pl.Series) -> Stamps | None:
     """Days all written 2014-06-09, as most files have them: a fifth of the time of the general way."""
     days = texts.str.to_date("%Y-%m-%d", strict=False)
-    first = days.min()
-    if days.null_count() or not isinstance(first, date) or first.year < 1000:
+    first, last = days.dt.year().min(), days.dt.year().max()
+    if days.null_count() or not (isinstance(first, int) and isinstance(last, int)):
+        return None
+    if first < _YEARS[0] or last > _YEARS[1]:
         return None
     return Stamps(days, pl.repeat(None, days.len(), dtype=pl.String, eager=True).alias("rule"), "%Y-%m-%d")
 
@@ -184,7 +199,7 @@ def _days(table: pl.DataFrame, told: str | None, what: str) -> tuple[pl.DataFram
     one, two, year = (groups.struct.field(str(place)).cast(pl.Int32, strict=False) for place in (1, 3, 4))
     table = table.with_columns(one.alias("a"), two.alias("b"), year.alias("year"))
     day_first, month_first = (
-        (pl.col("year") * 10_000 + month * 100 + day).cast(pl.String).str.to_date("%Y%m%d", strict=False)
+        (pl.col("year") * 10_000 + month * 100 + day).cast(pl.String).str.zfill(8).str.to_date("%Y%m%d", strict=False)
         for month, day in ((pl.col("b"), pl.col("a")), (pl.col("a"), pl.col("b")))
     )
     if order is None:
@@ -310,6 +325,15 @@ def _to_utc(local: pl.Series, zone: str, rules: pl.Series) -> tuple[pl.Series, p
     frame = pl.DataFrame({"local": local, "utc": utc, "rule": rules.cast(pl.String)})
     never = pl.col("utc").is_null() & pl.col("local").is_not_null()
     return utc, frame.select(pl.when(never).then(pl.lit("no_such_time")).otherwise("rule")).to_series()
+
+
+def _of_our_years(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Reject what is read as a date before the year 1000 or after 9999."""
+    far = (~pl.col(name).dt.year().is_between(*_YEARS)).fill_null(False)
+    return table.with_columns(
+        pl.when(far).then(None).otherwise(name).alias(name),
+        pl.when(far).then(pl.lit("not_a_date")).otherwise("rule").alias("rule"),
+    )
 
 
 def _one_a_day(moments: pl.Series) -> bool:

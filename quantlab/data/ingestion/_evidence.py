@@ -7,19 +7,21 @@ carries the question that a person must answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import time
 
 import numpy as np
 import polars as pl
 
 from quantlab.core import InputError
 from quantlab.core.periods import sessions
+from quantlab.data.calendars import Calendar
 
 # The calendars that are held against the dates, the likeliest first: each takes up to a second to build.
 _CALENDARS = ("XNYS", "XLON", "XETR", "XTKS", "XHKG", "XTSE", "XASX", "XSHG")
 _STRAY = 0.01  # share of dates that may be no session of a calendar that is still taken, with a sentence
 _WHOLE = 0.97  # share of the sessions that the dates must cover for the first calendar to be taken without a rival
 _AGREE = 1e-4  # relative: two steps of an adjusted series agree within it (vendors round to four digits)
+# Seconds of trading before the open and after the close.
+_EXTENDED = {"XNYS": (19_800, 14_400), "XNAS": (19_800, 14_400)}
 _SURE = 0.95  # share of the steps with an action that must agree with a reading
 
 
@@ -48,7 +50,14 @@ def calendar(days: np.ndarray, told: str | None) -> Fact | None:
     """
     if told is not None:
         held = sessions(told, days[0], days[-1])
-        return Fact(told, f"as you said; {_fit(days, held, told)}")
+        stray = int(np.isin(days, held, invert=True).sum())
+        doubt = None
+        if stray > _STRAY * days.size:
+            doubt = (
+                f"Are these dates really {told} sessions? {stray:,} of {days.size:,} are not. Import again with "
+                "--replace and --calendar CODE, or --time-zone, if it is another or its days are those of another zone."
+            )
+        return Fact(told, f"as you said; {_fit(days, held, told)}", doubt)
     if _daily(days):
         every = np.arange(days[0], days[-1] + np.timedelta64(1, "D"))
         return Fact("24/7", f"weekends included: {_fit(days, every, '24/7')}")
@@ -103,8 +112,8 @@ def adjusted(bars: pl.DataFrame, events: pl.DataFrame, told: str | None) -> Fact
 
     The steps of the vendor's own adjusted close are held against three readings of the close on every date with a
     dividend or split: unadjusted, ``close / ((close + dividend) * split)``; adjusted for splits, the same without the
-    split; adjusted for both, no step at all. Unadjusted and split-adjusted differ on splits alone, so that a split
-    must be among the dates.
+    split; no step at all, which proves nothing: prices adjusted for both look so, and an adjusted close that is a mere
+    copy. Unadjusted and split-adjusted differ on splits alone, so that a split must be among the dates.
 
     Parameters
     ----------
@@ -127,12 +136,20 @@ def adjusted(bars: pl.DataFrame, events: pl.DataFrame, told: str | None) -> Fact
     why = "the files have no dividends and splits beside an adjusted close to prove it by"
     if "adj_close" in bars.columns and events.height:
         why = "the steps of the adjusted close do not tell the readings apart"
+        if _copied(bars):
+            why = "the adjusted close is the close itself: so it looks with all prices adjusted, and with none"
     question = (
         "How were the prices adjusted? Nothing in the files says it, so it is stored as unknown. Import again with "
         "--replace and --adjusted none (prices as traded), split (history divided by later splits) or total_return "
         "(for dividends too)."
     )
     return Fact("unknown", why, question)
+
+
+def _copied(bars: pl.DataFrame) -> bool:
+    """Whether the adjusted close is the close, row by row."""
+    same = ((bars["adj_close"] / bars["close"] - 1).abs() < _AGREE).drop_nulls()
+    return same.len() > 0 and bool(same.all())
 
 
 def _proved(bars: pl.DataFrame, events: pl.DataFrame) -> Fact | None:
@@ -165,13 +182,16 @@ def _proved(bars: pl.DataFrame, events: pl.DataFrame) -> Fact | None:
     shares = {
         "none": (splits["none"].mean(), paid["none"].mean()),
         "split": (splits["split_only"].mean(), paid["none"].mean()),
-        "total_return": (splits["total_return"].mean(), paid["total_return"].mean()),
     }
+    flat = [mark for mark in (splits["total_return"].mean(), paid["total_return"].mean()) if isinstance(mark, float)]
+    if _copied(bars) or (flat and min(flat) >= _SURE):
+        # It moves as the close does: all prices are adjusted, or none, by a vendor that copies what it has.
+        return None
     for name, marks in shares.items():
         given = [float(mark) for mark in marks if isinstance(mark, float)]
         enough = given and min(given) >= _SURE
-        # Without a split `none` and `split` are one; total_return shows itself on dividends alone.
-        if enough and (splits.height or name == "total_return"):
+        # Without a split `none` and `split` are one.
+        if enough and splits.height:
             column = "split_only" if name == "split" else name
             agree = int(steps[column].sum())
             return Fact(
@@ -208,36 +228,71 @@ def bar_length(bars: pl.DataFrame, told: str | None) -> Fact | None:
     return Fact(name, f"the shortest of {steps.len():,} steps, and the others are multiples of it")
 
 
-def stamp(local: pl.Series, seconds: int, named: str | None, told: str | None) -> Fact | None:
+def stamp(
+    moments: pl.Series, seconds: int, named: str | None, told: str | None, whose: Fact | None = None
+) -> Fact | None:
     """Return whether the times of bars name their start or their end.
 
-    By the name of the column, else by the last time of day: a market that closes on the hour has no bar that starts
-    at its close, nor one that ends before it.
+    By the name of the column, else by the sessions of the calendar, on the exchange's own clock: of bars that are named
+    by their start the last one starts before the close, of bars that are named by their end it ends at the close or
+    after it; the first bar must not say otherwise of the open. Without such a calendar, or where trading never
+    closes, nothing is proved.
 
     Parameters
     ----------
-    local : Datetime, as the clock of the exchange shows them
+    moments : Datetime in UTC
     seconds : length of a bar
     named : "start" | "end", optional
         What the name of the column says.
     told : "start" | "end", optional
         What the user says.
+    whose : Fact, optional
+        The calendar; one with a question needs the proof of both the open and the close.
     """
     if told is not None:
         return Fact(told, "as you said")
     if named is not None:
         return Fact(named, "by the name of the column")
-    last = local.dt.time().max()
-    if not isinstance(last, time):
+    if whose is None or whose.value == "24/7":
         return None
-    moment = last.hour * 3600 + last.minute * 60 + last.second
-    # Closing times of regular and extended trading; New York's and London's.
-    closes = (16 * 3600, 20 * 3600, 16 * 3600 + 1800)
-    if moment in closes:
-        return Fact("end", f"the last bar of a day is stamped {last:%H:%M}, when trading ends")
-    if moment + seconds in closes:
-        return Fact("start", f"the last bar of a day is stamped {last:%H:%M}, one bar before trading ends")
-    return None
+    days = _spans(moments, whose.value)
+    if days.height == 0:
+        return None
+    last, first = int(days["late"].max()), int(days["early"].min())  # type: ignore[arg-type]
+    # Extended trading, where there is one.
+    before, after = _EXTENDED.get(whose.value, (0, 0))
+    at_close = "start" if -seconds <= last < 0 else "end" if 0 <= last < seconds else None
+    if at_close is None and after:
+        at_close = "start" if -seconds <= last - after < 0 else "end" if last == after else None
+    at_open = "start" if -seconds < first <= 0 else "end" if 0 < first <= seconds else None
+    if at_open is None and before:
+        at_open = "start" if -seconds < first + before <= 0 else "end" if 0 < first + before <= seconds else None
+    if at_close is None or at_open not in (at_close, None) or (whose.question and at_open is None):
+        return None
+    clock = days.filter(pl.col("late") == last)["last"][0]
+    shown = f"the last bar of a day is stamped {clock:%H:%M} on the clock of {whose.value}"
+    return Fact(at_close, f"{shown}, {'before' if at_close == 'start' else 'at or after'} trading ends")
+
+
+def _spans(moments: pl.Series, calendar: str) -> pl.DataFrame:
+    """The first and last moment of each ordinary session, in seconds from its open (early) and its close (late)."""
+    held = moments.drop_nulls().unique()
+    day = held.dt.date()
+    windows = Calendar(calendar).windows(day.min(), day.max())  # type: ignore[arg-type]
+    zone = Calendar(calendar).zone
+    days = (
+        pl.DataFrame({"moment": held.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)})
+        .group_by(pl.col("moment").dt.date().alias("session"))
+        .agg(pl.col("moment").min().alias("first"), pl.col("moment").max().alias("last"))
+        .join(windows.filter(pl.col("minutes") == pl.col("regular_minutes")), on="session")
+        # A session that opens the evening before is no day on any clock.
+        .filter(pl.col("open").dt.convert_time_zone(zone).dt.date() == pl.col("session"))
+    )
+    return days.select(
+        "last",
+        (pl.col("last").dt.convert_time_zone("UTC") - pl.col("close")).dt.total_seconds().alias("late"),
+        (pl.col("first").dt.convert_time_zone("UTC") - pl.col("open")).dt.total_seconds().alias("early"),
+    )
 
 
 def seconds_of(bar: str) -> int:

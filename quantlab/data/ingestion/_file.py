@@ -22,7 +22,7 @@ _WIDE = ("(names of columns)", "(their values)")
 _NUMERIC = ("open", "high", "low", "close", "volume", "adj_close", "dividend", "split")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One file as read: its rows as they were, and what they mean."""
 
@@ -273,7 +273,8 @@ def _number(column: pl.Series, name: str, decimal: str, layout: Layout, what: st
     if isinstance(column.dtype, (pl.Categorical, pl.Enum)):
         column = column.cast(pl.String)
     if column.dtype == pl.String:
-        values, bad = _numbers.numbers(column, decimal, layout.missing)
+        mark = _numbers.mark_of(column, decimal) if layout.decimal is None else decimal
+        values, bad = _numbers.numbers(column, mark, layout.missing)
     elif column.dtype.is_numeric():
         values, bad = column.cast(pl.Float64).fill_nan(None), never
     elif column.dtype == pl.Null:

@@ -107,8 +107,9 @@ def ingest(
     found = _reading.read(where, Layout.of(layout))
     if found.judged.bars.height == 0:
         raise _nothing_left(found)
-    length, bars, stamped = bars_at_rest(found, bar or (known.bar if known else None), layout.get("stamp"))
-    sessions = _sessions(bars, found, calendar or (known.calendar if known else None), where)
+    calendar = calendar or (known.calendar if known else None)
+    length, bars, stamped = bars_at_rest(found, bar or (known.bar if known else None), layout.get("stamp"), calendar)
+    sessions = _sessions(bars, found, calendar, where)
     prices = _prices(bars, found, adjusted)
     if known is not None:
         prices = _same(known, prices, adjusted, sessions, length)

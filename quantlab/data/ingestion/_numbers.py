@@ -14,6 +14,10 @@ _SCALE = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _THOUSANDS = r"^\D*\d{1,3}(?:,\d{3})+\.\d+\D*$|^\D*\d{1,3}(?:,\d{3}){2,}\D*$"
 _DECIMAL = r"^\D*\d+,(?:\d{1,2}|\d{4,})\D*$|^\D*(?:\d{4,}|0),\d+\D*$|^\D*\d{1,3}(?:\.\d{3})+,\d+\D*$"
 
+_POINTS = r"^\D*\d{1,3}(?:\.\d{3}){2,}\D*$"
+_CURRENCY = "[$€£¥]"
+_BLANKS = r"^[+-]?\d{1,3}(?:[\s']\d{3})+(?:[.,]\d*)?$"
+
 
 def decimal_mark(columns: Iterable[pl.Series], told: str | None, what: str) -> str:
     """Return "." or ",": the mark before decimals in the columns of one file.
@@ -55,6 +59,11 @@ def decimal_mark(columns: Iterable[pl.Series], told: str | None, what: str) -> s
     return next(iter(proof), ".")
 
 
+def mark_of(column: pl.Series, decimal: str) -> str:
+    """Return the mark before decimals in one column: 1.234.567 proves its points to stand between thousands."""
+    return "," if bool(column.str.contains(_POINTS).any()) else decimal
+
+
 def numbers(column: pl.Series, decimal: str, missing: tuple[str, ...] = ()) -> tuple[pl.Series, pl.Series]:
     """Return the numbers in a column of text, and a mask of what is none.
 
@@ -74,8 +83,12 @@ def numbers(column: pl.Series, decimal: str, missing: tuple[str, ...] = ()) -> t
         return values.fill_nan(None), pl.repeat(False, column.len(), dtype=pl.Boolean, eager=True)
     clean = column.str.strip_chars().str.to_lowercase()
     absent = clean.is_null() | clean.is_in([*_MISSING, *(text.strip().lower() for text in missing)])
+    # A currency stands at an end, before or after the sign; blanks and apostrophes stand between groups of three.
+    clean = clean.str.replace(rf"^([+-]?)\s*{_CURRENCY}\s*", "${1}").str.replace(rf"\s*{_CURRENCY}$", "")
     scale = clean.str.extract(r"\d\s*([kmbt])$", 1).replace_strict(_SCALE, default=1.0, return_dtype=pl.Float64)
-    bare = clean.str.replace(r"\s*[kmbt]$", "").str.replace_all(r"[\s'\u00a0\u202f$€£¥]", "")
+    bare = clean.str.replace(r"\s*[kmbt]$", "").str.replace(r"^([+-])\s+", "${1}")
+    blanks = bare.str.contains(_BLANKS).fill_null(False)
+    bare = bare.zip_with(~blanks, bare.str.replace_all(r"[\s']", ""))
     group, point = (",", ".") if decimal == "." else (".", ",")
     # Groups of three or no groups: 12,34 with a decimal point is no number.
     grouped = bare.str.contains(rf"^[+-]?\d{{1,3}}(?:\{group}\d{{3}})+(?:\{point}\d*)?$")

@@ -87,7 +87,14 @@ def _settled(run: Run, symbol: str, batch: Batch, stored: pl.DataFrame | None) -
         whole = _whole(run, symbol)
         written = [] if whole is None else [whole]
         done = done if whole is not None else "left"
-    run.restated.append(cells.with_columns(pl.lit(done).alias("done")))
+    # A store corrects and adds, it does not remove: an action that the vendor has withdrawn is still there.
+    gone = pl.col("fetched").is_null() & pl.col("field").is_in(past["kind"].unique().to_list())
+    kept = cells.filter(gone)
+    if policy != "report" and kept.height:
+        shown = ", ".join(f"{row['field']} of {row['date']}" for row in kept.head(3).iter_rows(named=True))
+        more = f" and {kept.height - 3:,} more" if kept.height > 3 else ""
+        run.notes.append(f"{symbol}: the vendor has no {shown}{more} any more, and the store has: left as stored.")
+    run.restated.append(cells.with_columns(pl.when(gone).then(pl.lit("left")).otherwise(pl.lit(done)).alias("done")))
     return written
 
 
@@ -113,12 +120,13 @@ def _fetch(run: Run, names: list[str], start: date | None) -> Batch:
         check(batch, left, start, run.end)
         tries += 1
         batches.append(batch)
-        run.notes.extend(batch.notes)
+        run.notes.extend(note for note in batch.notes if note not in run.notes)
         again = [failure.symbol for failure in batch.failures if failure.transient]
         over = tries >= run.patience.tries
         for failure in batch.failures:
-            if over or not failure.transient:
-                run.failures.append((failure.symbol, failure.reason, tries))
+            told = (failure.symbol, failure.reason, tries)
+            if (over or not failure.transient) and told not in run.failures:
+                run.failures.append(told)
         if over or not again:
             break
         left = again
@@ -131,6 +139,8 @@ def _fetch(run: Run, names: list[str], start: date | None) -> Batch:
 
 
 def _commit(run: Run, frames: list[pl.DataFrame], actions: pl.DataFrame, rejects: pl.DataFrame) -> None:
+    # Two answers may name one row: the batch, and the whole history of one of its symbols.
+    rejects = rejects.unique(schemas.TABLES["rejects"].key, keep="first", maintain_order=True)
     refused = rejects if rejects.height else None
     run.rejected += rejects.height
     bars = pl.concat(frames, how="diagonal") if frames else None

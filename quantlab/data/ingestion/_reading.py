@@ -7,9 +7,12 @@ date and symbol may stand in two files.
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -78,16 +81,17 @@ def read(path: Path, layout: Layout, *, kinds: Sequence[str] = (*TEXT, *PARQUET)
         When no file could be read: the reason of the first.
     """
     files, skipped = found(path, kinds)
+    called = _called(files)
     parts: list[Part] = []
     unread: list[Unread] = []
     for file in files:
         try:
-            parts.append(part_of(file, layout, alone=len(files) == 1))
+            parts.append(replace(part_of(file, layout, alone=len(files) == 1), source=called[file]))
         except QuantlabError as error:
-            unread.append(Unread(file.name, error.message, error.hint))
+            unread.append(Unread(called[file], error.message, error.hint))
         except (OSError, pl.exceptions.PolarsError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            unread.append(Unread(file.name, f"{file.name} cannot be read: {reason}."))
+            unread.append(Unread(called[file], f"{called[file]} cannot be read: {reason}."))
     parts, mixed = _one_kind(parts)
     unread.extend(mixed)
     if not parts:
@@ -136,6 +140,15 @@ def found(path: Path, kinds: Sequence[str]) -> tuple[list[Path], tuple[str, ...]
     return [path], ()
 
 
+def _called(files: list[Path]) -> dict[Path, str]:
+    """What each file is called: its name, and where that repeats its path below the folder that all share."""
+    counts = Counter(file.name for file in files)
+    if all(count == 1 for count in counts.values()):
+        return {file: file.name for file in files}
+    shared = os.path.commonpath([file.parent for file in files])
+    return {file: file.name if counts[file.name] == 1 else os.path.relpath(file, shared) for file in files}
+
+
 def _one_kind(parts: list[Part]) -> tuple[list[Part], list[Unread]]:
     """Days and moments cannot share a dataset: the kind of the first file stays."""
     kept = [part for part in parts if part.stamps.daily == parts[0].stamps.daily]
@@ -143,7 +156,7 @@ def _one_kind(parts: list[Part]) -> tuple[list[Part], list[Unread]]:
     return kept, [
         Unread(part.source, f"{part.source} has {other}, and the files before it have {kind}.")
         for part in parts
-        if part not in kept
+        if part.stamps.daily != parts[0].stamps.daily
     ]
 
 
@@ -159,7 +172,7 @@ def _rejects(parts: list[Part], rejected: pl.DataFrame) -> pl.DataFrame:
         part = parts[int(place)]
         picked = part.raw[group["row"]]
         numbers = group["row"].cast(pl.Int64) + 1 if part.lines is None else pl.Series(part.lines)[group["row"]]
-        text = picked.select(pl.all().cast(pl.String, strict=False))
+        text = picked.select(_text(column) for column in picked)
         frames.append(
             pl.DataFrame(
                 {
@@ -183,3 +196,14 @@ def _rejects(parts: list[Part], rejected: pl.DataFrame) -> pl.DataFrame:
                 )
             )  # fmt: skip
     return pl.concat(frames).sort("source", "line", "rule")
+
+
+def _text(column: pl.Series) -> pl.Series:
+    """The values of a column as text: lists and records as JSON, bytes as Python writes them."""
+    if column.dtype == pl.Binary or column.dtype == pl.Object:
+        texts = [None if value is None else repr(value) for value in column]
+    elif column.dtype.is_nested():
+        texts = [None if value is None else json.dumps(value, default=str) for value in column.to_list()]
+    else:
+        return column.cast(pl.String, strict=False)
+    return pl.Series(column.name, texts, dtype=pl.String)

@@ -87,11 +87,21 @@ class Files:
             for symbol in symbols
             if symbol not in known
         ]
+        # What a file that cannot be read would have held nobody knows: it is told with every answer.
+        failures += [Failure(stem, reason) for stem, reason in unread.items() if stem not in {*symbols, *known}]
         held = cut(self._bars[1], symbols, start, end)
         here = set(held["symbol"].unique().cast(pl.String))
         notes = [f"{symbol} has no bars from {start} to {end}." for symbol in symbols if symbol in known - here]
         events = _rows.actions_of(cut(self._read.judged.dividends, symbols, start, end))
-        rejects = self._read.rejects.filter(pl.col("symbol").is_in(list(symbols)))
+        notes += [f"Not read: {unread[symbol]}" for symbol in sorted(known & set(unread))]
+        # A row without a symbol may be of any of them.
+        name, rule = pl.col("symbol").str.strip_chars(), pl.col("rule")
+        nobody = (name.is_null() | (name == "") | (rule == "missing_symbol")).fill_null(False)
+        rejects = self._read.rejects.filter(name.is_in(list(symbols)) | nobody)
+        lost = rejects.filter(nobody).height
+        if lost:
+            rows = "row without a symbol was" if lost == 1 else "rows without a symbol were"
+            notes.append(f"{lost:,} {rows} rejected in {self.path}.")
         return Batch(held, events, rejects, tuple(failures), tuple(notes))
 
     @cached_property
@@ -103,7 +113,7 @@ class Files:
 
     @cached_property
     def _bars(self) -> tuple[Fact, pl.DataFrame]:
-        length, bars, _ = bars_at_rest(self._read, self._told["bar"], self._layout.stamp)
+        length, bars, _ = bars_at_rest(self._read, self._told["bar"], self._layout.stamp, self._told["calendar"])
         return length, bars.with_columns(pl.col("symbol").cast(pl.String)).sort("symbol", "date")
 
 
