@@ -282,3 +282,21 @@ class TestPull:
         bars = pl.DataFrame({"date": DAYS[:5], "symbol": "A", "close": 10.0})
         report = pull(store, "d", Vendor(bars, rejects=rejects), clock=at(DAYS[4]))
         assert (report.rejected, store.table("d", "rejects").height) == (1, 1)
+
+
+def test_an_update_never_replaces_stored_values_by_missing_ones(store, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    both = "Date,Open,Close\n2024-01-02,9,10\n2024-01-03,10,11\n"
+    for symbol in "AB":
+        (folder / f"{symbol}.csv").write_text(both)
+    ingest(folder, store=store, dataset="one", calendar="XNYS", adjusted="none")
+    (folder / "B.csv").write_text("Date,Close\n2024-01-02,10\n2024-01-03,12\n")
+    with pytest.raises(DataError, match=r"B\.csv has no open, which other files have") as error:
+        ingest(folder, store=store, dataset="one", mode="update")
+    assert "files of each kind by themselves" in error.value.hint
+    assert store.describe("one").version == 1
+    ingest(folder / "B.csv", store=store, dataset="one", mode="update")
+    bars = store.bars("one")
+    assert bars.open.values.tolist() == [[9.0, 9.0], [10.0, 10.0]]
+    assert bars.close.values.tolist() == [[10.0, 10.0], [11.0, 12.0]]

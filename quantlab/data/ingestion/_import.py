@@ -23,6 +23,7 @@ from quantlab.data.ingestion._reading import Read
 from quantlab.data.store._manifest import Manifest
 from quantlab.data.store._names import demand_legal
 from quantlab.data.store._store import Store
+from quantlab.data.store._table import FIELDS
 
 MODES = ("new", "update", "replace")
 # What an import cannot know of: a replacement keeps it.
@@ -107,6 +108,8 @@ def ingest(
     found = _reading.read(where, Layout.of(layout))
     if found.judged.bars.height == 0:
         raise _nothing_left(found)
+    if known is not None:
+        _demand_equal_fields(found)
     calendar = calendar or (known.calendar if known else None)
     length, bars, stamped = bars_at_rest(found, bar or (known.bar if known else None), layout.get("stamp"), calendar)
     sessions = _sessions(bars, found, calendar, where)
@@ -245,6 +248,19 @@ def _same(before: Manifest, prices: Fact, told: str | None, sessions: Fact, leng
             hint="prices of two kinds cannot share a dataset: import them under another name, or --replace it.",
         )
     return Fact(before.adjusted, "as the dataset says")
+
+
+def _demand_equal_fields(found: Read) -> None:
+    """In an update a column that one file lacks would be missing on its rows, and overwrite what is stored there."""
+    held = [{name for name in part.columns.of if name in FIELDS} for part in found.parts]
+    every = set().union(*held)
+    for part, names in zip(found.parts, held, strict=True):
+        if lacking := sorted(every - names):
+            raise DataError(
+                f"{part.source} has no {', '.join(lacking)}, which other files have: taken together, its stored values "
+                "would become missing.",
+                hint="update with the files of each kind by themselves: a column that no file has stays as it is.",
+            )
 
 
 def _actions(found: Read) -> pl.DataFrame | None:
