@@ -251,6 +251,7 @@ def review(
     end: Annotated[str | None, typer.Option(metavar="DAY", help="The last day; by default the first.")] = None,
     accept: Annotated[bool, typer.Option("--accept", help="It is genuine: do not list it as open again.")] = False,
     quarantine: Annotated[bool, typer.Option("--quarantine", help="Load these bars as missing from now on.")] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the decision of this rule and day back.")] = False,
     note: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
     anyway: Annotated[bool, typer.Option("--anyway", help="Decide also where no finding is.")] = False,
     export: Annotated[
@@ -273,22 +274,24 @@ def review(
 
     place = _store(store)
     out = _show.console()
-    if sum((accept, quarantine, export is not None, apply is not None)) > 1:
-        raise InputError("--accept, --quarantine, --export and --apply exclude each other.")
+    if sum((accept, quarantine, withdraw, export is not None, apply is not None)) > 1:
+        raise InputError("--accept, --quarantine, --withdraw, --export and --apply exclude each other.")
     if export is not None:
         count = _review.export_open(place, name, export)
         _show.line(out, f"{count:,} open findings. Write accept or quarantine into column `decision`, then --apply.")
         _show.path(out, "Findings", export)
         return
-    if accept or quarantine:
-        decision = "accept" if accept else "quarantine"
+    if accept or quarantine or withdraw:
+        decision = "accept" if accept else "quarantine" if quarantine else "withdrawn"
         decided = _review.single(place, name, rule, symbol, date, end, decision, note)
     elif apply is not None:
         decided = _review.from_file(place, name, apply)
     else:
         _show_data.decisions(out, name, place.table(name, "review"))
         return
-    if not anyway:
+    if withdraw:
+        _review.demand_decided(place.table(name, "review"), decided)
+    elif not anyway:
         _review.demand_findings(place, name, decided)
     change = place.review(name, decided)
     _show_data.reviewed(out, name, decided, change)

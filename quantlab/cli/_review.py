@@ -17,8 +17,6 @@ from quantlab.data import schemas
 if TYPE_CHECKING:
     from quantlab.data import Manifest, Store
 
-_DECISIONS = ("accept", "quarantine")
-
 
 def chosen(
     found: pl.DataFrame, rules: Sequence[str] | None, symbols: Sequence[str] | None, facts: Manifest
@@ -110,6 +108,20 @@ def still_quarantined(review: pl.DataFrame, decided: pl.DataFrame) -> list[tuple
     return said
 
 
+def demand_decided(review: pl.DataFrame, withdrawn: pl.DataFrame) -> None:
+    """Refuse to withdraw a decision that was never taken."""
+    row = withdrawn.row(0, named=True)
+    standing = review.filter(pl.col("decision") != "withdrawn", pl.col("start") == row["start"])
+    at = standing.filter(pl.col("symbol").eq_missing(pl.lit(row["symbol"], dtype=pl.String)))
+    if at.filter(pl.col("rule") == row["rule"]).height == 0:
+        rules = at["rule"].unique(maintain_order=True).to_list()
+        hint = (
+            f"there the decisions are about --rule {', '.join(rules)}." if rules else "`review` alone lists them all."
+        )
+        place = f"{row['symbol'] or 'every symbol'} {row['start']}"
+        raise InputError(f"Nothing was decided about rule {row['rule']} at {place}.", hint=hint)
+
+
 def single(
     store: Store, name: str, rule: str, symbol: str | None, day: str | None, end: str | None, decision: str, note: str
 ) -> pl.DataFrame:
@@ -146,8 +158,8 @@ def from_file(store: Store, name: str, path: Path) -> pl.DataFrame:
         if not decision:
             continue
         where = f"{path} line {line}"
-        if decision not in _DECISIONS:
-            raise InputError(f"{where}: a decision is accept or quarantine, received {row['decision']!r}.")
+        if decision not in schemas.DECISIONS:
+            raise InputError(f"{where}: a decision is accept, quarantine or withdrawn, received {row['decision']!r}.")
         if row["rule"] != "*":
             _demand_rule(row["rule"], None)
         if row["symbol"] is not None and row["symbol"] not in symbols:

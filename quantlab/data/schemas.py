@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["ACTION_KINDS", "TABLES", "VERSION", "Column", "Table", "empty"]
+__all__ = ["ACTION_KINDS", "DECISIONS", "TABLES", "VERSION", "Column", "Table", "empty"]
 
 # Version of the layout on disk. A store of a newer version is refused, one of an older version says how to go on.
 VERSION = 2
 
 ACTION_KINDS = ("split", "dividend", "special_dividend", "spinoff", "delisting")
+
+# What a person decides about findings; a decision that was withdrawn does nothing any more.
+DECISIONS = ("accept", "quarantine", "withdrawn")
 
 MOMENT = pl.Datetime("us", "UTC")
 
@@ -208,8 +211,9 @@ TABLES: dict[str, Table] = {
                 Column(
                     "decision",
                     pl.String(),
-                    "accept | quarantine",
-                    "accept: it is genuine, do not list it again; quarantine: load these bars as missing",
+                    " | ".join(DECISIONS),
+                    "accept: it is genuine, do not list it again; quarantine: load these bars as missing; "
+                    "withdrawn: as if nobody had decided",
                     needed=True,
                 ),
                 _NOTE,

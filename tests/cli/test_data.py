@@ -244,7 +244,10 @@ def test_decisions_by_file(capsys, here):
     ("content", "sentence"),
     [
         ("rule,symbol,date\nspike,AAA,2022-03-01\n", "todo.csv has no column `decision`"),
-        ("decision,rule,symbol,date\nmaybe,spike,AAA,2022-03-01\n", "line 2: a decision is accept or quarantine"),
+        (
+            "decision,rule,symbol,date\nmaybe,spike,AAA,2022-03-01\n",
+            "line 2: a decision is accept, quarantine or withdrawn",
+        ),
         ("decision,rule,symbol,date\naccept,spyke,AAA,2022-03-01\n", "There is no rule 'spyke'"),
         ("decision,rule,symbol,date\naccept,spike,ZZZ,2022-03-01\n", "line 2: dataset d has no symbol ZZZ"),
         ("decision,rule,symbol,date\naccept,spike,AAA,March\n", "line 2: a day is written"),
@@ -432,6 +435,22 @@ def test_an_acceptance_says_what_keeps_the_bar_away(capsys, here):
     assert out == "Decided: 1 accept. d is now version 3. AAA 2022-03-01: still quarantined by rule spike."
     out = run(capsys, "review", "d", "--rule", "spike", *where, "--accept")[1]
     assert out == "Decided: 1 accept. d is now version 4."
+
+
+def test_a_decision_can_be_taken_back(capsys, here):
+    spoil(capsys)
+    where = ("--rule", "spike", "--symbol", "AAA", "--date", "2022-03-01")
+    before = Store("data").bars("d").content_hash
+    code, _, err = run(capsys, "review", "d", *where, "--withdraw")
+    assert (code, err.splitlines()[0]) == (2, "Error: Nothing was decided about rule spike at AAA 2022-03-01.")
+    run(capsys, "review", "d", *where, "--quarantine")
+    assert Store("data").bars("d").content_hash != before
+    err = run(capsys, "review", "d", *where[2:], "--withdraw")[2]
+    assert "there the decisions are about --rule spike" in err
+    assert run(capsys, "review", "d", *where, "--withdraw")[1] == "Decided: 1 withdrawn. d is now version 3."
+    assert Store("data").bars("d").content_hash == before
+    assert "spike" in run(capsys, "check", "d", "--symbol", "AAA")[1]
+    assert run(capsys, "review", "d", *where, "--withdraw")[0] == 2
 
 
 def test_decisions_of_a_spreadsheet_with_semicolons(capsys, here):

@@ -107,7 +107,7 @@ def test_decide_gives_the_schema_of_the_table_and_one_row_per_key() -> None:
         ("gap", "A", day(0), day(1), "quarantine", None),
         ("gap", "B", day(0), None, "quarantine", None),
     ]
-    with pytest.raises(InputError, match="`decision` must be accept or quarantine, received 'drop'"):
+    with pytest.raises(InputError, match="`decision` must be accept, quarantine or withdrawn, received 'drop'"):
         decide(found, "drop")
 
 

@@ -172,7 +172,7 @@ ACTION = "In table actions of dataset x, value of AAPL 2014-06-10"
         ("borrow", having("borrow", available=[-1.0]), DataError, "a number of shares is 0 or more"),
         ("members", having("members", end=[D1]), DataError, "end of AAPL 2014-06-09 is 2014-06-09; an interval ends"),
         ("reference", having("reference", start=[D2], end=[D1]), DataError, "an interval ends after its start"),
-        ("review", having("review", decision=["yes"]), DataError, "a decision is accept or quarantine"),
+        ("review", having("review", decision=["yes"]), DataError, "a decision is accept, quarantine or withdrawn"),
         ("review", having("review", end=[date(2014, 6, 8)]), DataError, "the last day is not before the first"),
         ("events", having("events", value=[math.inf]), DataError, "a number must be finite"),
     ],

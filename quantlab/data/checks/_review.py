@@ -18,7 +18,6 @@ from quantlab.data import schemas
 ANY = "*"
 # A row that an import refused may have no readable date. A decision about it bears this day, which no bar has.
 UNDATED = date(1, 1, 1)
-_DECISIONS = ("accept", "quarantine")
 _STATUS = {"accept": "accepted", "quarantine": "quarantined"}
 
 
@@ -29,8 +28,9 @@ def decide(findings: pl.DataFrame, decision: str, *, note: str = "") -> pl.DataF
     ----------
     findings : polars.DataFrame
         Of ``quality`` or ``check``, filtered to those that the decision is about.
-    decision : "accept" | "quarantine"
+    decision : "accept" | "quarantine" | "withdrawn"
         ``accept``: it is genuine, do not list it as open again. ``quarantine``: load these bars as missing.
+        ``withdrawn``: the decision of the same rule, symbol and first day no longer counts.
     note : str
         Why; kept with the decision.
 
@@ -43,7 +43,7 @@ def decide(findings: pl.DataFrame, decision: str, *, note: str = "") -> pl.DataF
     Raises
     ------
     InputError
-        When ``decision`` is neither of the two.
+        When ``decision`` is none of the three.
 
     Examples
     --------
@@ -53,8 +53,8 @@ def decide(findings: pl.DataFrame, decision: str, *, note: str = "") -> pl.DataF
     >>> decide(quality(as_bars(close)), "quarantine", note="a typing error").row(0)
     ('spike', 'A', datetime.date(2024, 1, 3), None, 'quarantine', 'a typing error')
     """
-    if decision not in _DECISIONS:
-        raise InputError(f"`decision` must be accept or quarantine, received {decision!r}.")
+    if decision not in schemas.DECISIONS:
+        raise InputError(f"`decision` must be accept, quarantine or withdrawn, received {decision!r}.")
     schema = schemas.TABLES["review"].schema
     return (
         findings.select(
@@ -126,7 +126,7 @@ def status(findings: pl.DataFrame, review: pl.DataFrame) -> pl.DataFrame:
     numbered = findings.with_row_index("_row")
     decisions = review.select(
         "rule", "symbol", "start", _last=pl.col("end").fill_null(pl.col("start")), _decision="decision"
-    ).filter(pl.col("_decision").is_in(_DECISIONS))
+    ).filter(pl.col("_decision").is_in(list(_STATUS)))
     first = pl.col("date").fill_null(UNDATED)
     asked = numbered.select("_row", "rule", "symbol", date=first, _to=pl.col("end").fill_null(first))
     inside = (pl.col("date") >= pl.col("start")) & (pl.col("date") <= pl.col("_last"))

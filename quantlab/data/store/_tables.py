@@ -16,12 +16,11 @@ from typing import Any
 import polars as pl
 
 from quantlab.core import DataError, InputError, KindError, LabelError
-from quantlab.data.schemas import ACTION_KINDS, MOMENT, TABLES, Column, Table
+from quantlab.data.schemas import ACTION_KINDS, DECISIONS, MOMENT, TABLES, Column, Table
 from quantlab.data.store import _table
 
 # Needed, and yet null has a meaning in them; null in any other needed column is refused.
 _MAY_BE_NULL = {("borrow", "rate"), ("events", "value"), ("reference", "value")}
-DECISIONS = ("accept", "quarantine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +210,9 @@ def _interval() -> Mapping[tuple[str, ...], _Rule]:
 def _review() -> Mapping[tuple[str, ...], _Rule]:
     decision = pl.col("decision")
     return {
-        ("decision",): _Rule(~decision.is_in(DECISIONS), "decision", f"a decision is {' or '.join(DECISIONS)}"),
+        ("decision",): _Rule(
+            ~decision.is_in(DECISIONS), "decision", f"a decision is {', '.join(DECISIONS[:-1])} or {DECISIONS[-1]}"
+        ),
         ("start", "end"): _Rule(pl.col("end") < pl.col("start"), "end", "the last day is not before the first"),
     }
 
