@@ -65,9 +65,6 @@ def _market() -> tuple[Bars, pl.DataFrame, Panel]:
             "date": dates[picked[:, 0]],
             "kind": "dividend",
             "value": 0.1,
-            "pay_date": None,
-            "note": None,
-        },
-        schema=schemas.TABLES["actions"].schema,
+        }
     ).unique(("symbol", "date"), maintain_order=True)
-    return Bars(**panels, name="bench", adjusted="none"), actions, panels["close"]
+    return Bars(**panels, name="bench", adjusted="none"), schemas.whole(actions, "actions"), panels["close"]

@@ -27,17 +27,23 @@ def row(
     }
 
 
+def in_turn(*sides: Callable[[], Any], repeats: int) -> list[float]:
+    """Median seconds of each side, run in turn A B C A B C ..., after one warm-up each."""
+    for side in sides:
+        side()
+    times: list[list[float]] = [[] for _ in sides]
+    for _ in range(repeats):
+        for spent, side in zip(times, sides, strict=True):
+            start = time.perf_counter()
+            side()
+            spent.append(time.perf_counter() - start)
+    return [statistics.median(spent) for spent in times]
+
+
 def paired(ours: Callable[[], Any], reference: Callable[[], Any], *, repeats: int) -> tuple[float, float]:
     """Median seconds of both sides, run in turn, after one warm-up each."""
-    ours()
-    reference()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats):
-        for side, function in zip(times, (ours, reference), strict=True):
-            start = time.perf_counter()
-            function()
-            side.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
+    first, second = in_turn(ours, reference, repeats=repeats)
+    return first, second
 
 
 def process(code: str, **environment: str) -> float:

@@ -392,7 +392,9 @@ def _findings(bars: Bars, spoiled: Spoiled) -> pl.DataFrame:
         return Panel(values[kept], bars.dates[kept], bars.symbols, frequency=bars.frequency)
 
     schema = schemas.TABLES["actions"].schema
-    rows = [(symbol, day.item(), what, value, None, None) for symbol, day, what, value in spoiled.actions]
+    rows = [
+        (symbol, day.item(), what, value, *[None] * (len(schema) - 4)) for symbol, day, what, value in spoiled.actions
+    ]
     actions = pl.DataFrame(rows, schema=schema, orient="row")
     if bars.actions is not None:
         actions = pl.concat([bars.actions.select(list(schema)).cast(schema), actions])

@@ -23,10 +23,13 @@ _HOME = {
     "Bps": "quantlab.execution",
     "Costs": "quantlab.execution",
     "Frequency": "quantlab.core",
+    "NoMargin": "quantlab.execution",
     "Panel": "quantlab.core",
     "PerShare": "quantlab.execution",
+    "PortfolioMargin": "quantlab.execution",
     "Proportional": "quantlab.execution",
     "QuantlabError": "quantlab.core",
+    "RegT": "quantlab.execution",
     "Store": "quantlab.data",
     "align": "quantlab.core",
     "as_bars": "quantlab.core",
@@ -58,10 +61,13 @@ __all__ = [
     "Bps",
     "Costs",
     "Frequency",
+    "NoMargin",
     "Panel",
     "PerShare",
+    "PortfolioMargin",
     "Proportional",
     "QuantlabError",
+    "RegT",
     "Store",
     "__version__",
     "align",
@@ -90,7 +96,17 @@ if TYPE_CHECKING:
     from quantlab.backtest import simulate
     from quantlab.core import Bars, Frequency, Panel, QuantlabError, align, as_bars, as_panel, ts, xs
     from quantlab.data import Store
-    from quantlab.execution import Account, Borrow, Bps, Costs, PerShare, Proportional
+    from quantlab.execution import (
+        Account,
+        Borrow,
+        Bps,
+        Costs,
+        NoMargin,
+        PerShare,
+        PortfolioMargin,
+        Proportional,
+        RegT,
+    )
     from quantlab.report import tearsheet
     from quantlab.validation import bootstrap, walk_forward
 

@@ -1,25 +1,48 @@
-"""From what a user passes to the plain arrays of a run: every check on weights and bars stands here, before anything
-is computed.
+"""From what a user passes to the plain arrays of a run: every check comes before anything is computed.
+
+``_prepare_terms`` knows the account, its costs and policies; ``_prepare_world`` the prices and sessions of the bars;
+``_prepare_actions`` their corporate actions; ``_prepare_weights`` and ``_prepare_orders`` what was decided. Here they
+meet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from quantlab.backtest._diagnostics import Finding
+from quantlab.backtest._prepare_actions import Actions, actions_of, dead_from, priced, rows_of
+from quantlab.backtest._prepare_orders import is_long, is_table, tickets_of
+from quantlab.backtest._prepare_terms import Plan, make_room, terms_of
+from quantlab.backtest._prepare_weights import Decisions, amounts_of, weights_of
+from quantlab.backtest._prepare_world import (
+    Alive,
+    Axes,
+    axes_of,
+    calendar_rows,
+    field,
+    frozen,
+    reference_prices,
+    slippage_rows,
+)
 from quantlab.backtest._run import Inputs
-from quantlab.core import Bars, DataError, InputError, KindError, LabelError, Panel, PanelLike, as_panel
-from quantlab.core._labels import difference, show
-from quantlab.execution import Account, Costs, PerShare
+from quantlab.core import Bars, InputError, Panel, PanelLike, as_panel
+from quantlab.core._door import reindex
+from quantlab.core._labels import show
+from quantlab.execution._kernel_types import (
+    SHARES,
+    TARGET_SHARES,
+    TARGET_VALUE,
+    VALUE,
+    WEIGHTS,
+    Tickets,
+    World,
+    no_tickets,
+)
 
-FILLS = ("next_open", "next_close")
-UNLISTED = ("raise", "cash")
-
-# Beyond it the money of the account is lost in the rounding of the positions, and further on it overflows.
-_LARGEST_WEIGHT = 1e6
+MODES = {"shares": SHARES, "value": VALUE, "target_shares": TARGET_SHARES, "target_value": TARGET_VALUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,168 +63,175 @@ class Prepared:
     findings: tuple[Finding, ...]
 
 
-def prepare(weights: PanelLike, bars: Bars, costs: Costs, account: Account, fill: str, unlisted: str) -> Prepared:
-    """Return the checked run; raises before anything is computed, naming the first offender."""
-    _check_kinds(bars, costs, account)
-    if fill not in FILLS:
-        raise InputError(
-            f'`fill` must be "next_open" or "next_close", received {fill!r}.',
-            hint="a fill at the decision's own close would look ahead.",
-        )
-    if unlisted not in UNLISTED:
-        raise InputError(f'`unlisted` must be "raise" or "cash", received {unlisted!r}.')
-    prices = bars.demand("open" if fill == "next_open" else "close")
-    target = _decisions(as_panel(weights, name="weights"), bars)
-    empty = np.isnan(target.values).all(axis=1)
-    findings = [*_undeclared(bars), *_unbooked_actions(bars), *_adjusted_shares(bars, costs, account)]
-    if empty.any():
-        first = show(target.dates[empty][0])
-        detail = "rows without any weight take no decision: the book drifts on"
-        findings.append(Finding("empty_decision", "info", first, "", int(empty.sum()), detail))
-        target = Panel._trusted(target.values[~empty], target.dates[~empty], target.symbols, target.frequency)
-    _check_finite(target)
-    rows = np.searchsorted(bars.dates, target.dates).astype(np.int64)
-    target, replaced = _listed(target, rows, bars, unlisted)
-    findings += replaced
-    order = np.argsort(np.array(bars.symbols), kind="stable")
-    sorted_already = bool((order == np.arange(order.size)).all())
-    pick = (lambda m: m) if sorted_already else (lambda m: np.ascontiguousarray(m[:, order]))
-    days = np.diff(bars.dates.astype("datetime64[D]"), prepend=bars.dates[:1].astype("datetime64[D]")).astype(np.int64)
-    close = pick(bars.close.values)
-    inputs = Inputs(
-        close,
-        close if prices is bars.close else pick(prices.values),
-        days,
-        rows,
-        pick(target.values),
-        costs.slippage.fraction,
-        *costs.parameters(),
-        0.0 if costs.borrow is None else costs.borrow.rate,
-        0.0 if account.lot is None else account.lot,
-        account.cash,
-    )
-    return Prepared(inputs, order, target, tuple(findings))
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a run trades, canonical: decision rows, tickets, and what the values of the rows mean."""
+
+    panel: Panel
+    rows: np.ndarray
+    values: np.ndarray
+    tickets: Tickets
+    mode: int
+    make_room: int
+
+    def since(self, bars: int) -> np.ndarray:
+        """The first bar on which a row or a ticket names each asset, (N,) int64; ``bars`` when none does."""
+        wanted = self.values != 0
+        if self.mode != WEIGHTS:
+            wanted &= ~np.isnan(self.values)
+        some = wanted.any(axis=0)
+        since = np.full(wanted.shape[1], bars, dtype=np.int64)
+        if some.any():
+            since[some] = self.rows[wanted[:, some].argmax(axis=0)]
+        np.minimum.at(since, self.tickets.asset, self.tickets.placed)
+        return since
+
+    @property
+    def sells_short(self) -> bool:
+        """Whether anything could open a short."""
+        low = np.fmin.reduce(self.values, axis=None, initial=0.0)
+        return bool(low < 0) or bool((self.tickets.units < 0).any())
 
 
-def _check_kinds(bars: Any, costs: Any, account: Any) -> None:
-    if not isinstance(bars, Bars):
-        raise KindError(
-            f"`bars` must be Bars, received {type(bars).__name__}.", hint="make them from closes: `ql.as_bars(close)`."
-        )
-    if not isinstance(costs, Costs):
-        raise KindError(
-            f"`costs` must be Costs, received {type(costs).__name__}.", hint="write `ql.Costs(slippage=ql.Bps(5))`."
-        )
-    if not isinstance(account, Account):
-        raise KindError(
-            f"`account` must be an Account, received {type(account).__name__}.",
-            hint="write `ql.Account(cash=1_000_000)`.",
-        )
+def prepare_weights(weights: PanelLike, bars: Bars, plan: Plan, unlisted: str, untradable: str) -> Prepared:
+    """Return the checked run of target weights; raises before anything is computed, naming the first offender."""
+    room = make_room(untradable)
+    axes = axes_of(bars)
+    first, _ = priced(bars.close.values)
+    found, findings = weights_of(as_panel(weights, name="weights"), bars, first, unlisted)
+    found, late = _delayed(found, plan.fill.delay, axes)
+    decided = _Decided(found.panel, found.rows, axes.pick(found.panel.values), no_tickets(), WEIGHTS, room)
+    return _assemble(bars, axes, plan, decided, [*findings, *late])
 
 
-def _undeclared(bars: Bars) -> list[Finding]:
-    if bars.adjusted != "unknown":
-        return []
-    detail = "nobody said how these prices are adjusted: a split in them is booked as a loss, a dividend is lost"
-    return [Finding("unknown_adjustment", "info", show(bars.dates[0]), "", 1, detail)]
-
-
-def _unbooked_actions(bars: Bars) -> list[Finding]:
-    """Refuse prices with splits in them, and say which other actions this engine does not book."""
-    if bars.actions is None or bars.actions.height == 0:
-        return []
-    found = []
-    for kinds, rule, what in (
-        (("split", "spinoff"), "", "splits and spin-offs"),
-        (("dividend", "special_dividend"), "unpaid_dividends", "dividends that nobody is paid: returns lack them"),
-        (("delisting",), "unbooked_delistings", "delisting returns that are not booked"),
-    ):
-        rows = bars.actions.filter(bars.actions["kind"].is_in(kinds))
-        if rows.height == 0:
-            continue
-        top = rows.row(0, named=True)
-        if not rule:
-            more = f" and {rows.height - 1} more" if rows.height > 1 else ""
-            raise DataError(
-                f"The prices of {bars.name} are not adjusted for the {top['kind']} of {top['symbol']} "
-                f"{top['date']}{more}, and this engine does not book {what}.",
-                hint='load them adjusted: `store.bars(name, adjust="total_return")`.',
+def prepare_orders(orders: Any, bars: Bars, plan: Plan, kind: str) -> Prepared:
+    """Return the checked run of explicit orders: a table with one row per order, or a Panel of shares or values."""
+    if not isinstance(kind, str) or kind not in MODES:
+        words = ", ".join(f'"{word}"' for word in MODES)
+        raise InputError(f"`kind` must be one of {words}, received {kind!r}.")
+    axes = axes_of(bars)
+    rows, _ = rows_of(bars, axes)
+    first, _ = priced(axes.pick(bars.close.values))
+    alive = Alive(first, dead_from(rows, axes))
+    if is_table(orders):
+        if kind != "shares":
+            raise InputError(
+                f'A table of orders holds shares, received `kind` "{kind}".',
+                hint="pass values and targets as a Panel or a wide frame.",
             )
-        found.append(Finding(rule, "warning", str(top["date"]), top["symbol"], rows.height, what))
-    return found
+        tickets, findings = tickets_of(orders, bars, axes, alive, plan.lot, plan.fill.delay)
+        nothing = Panel._trusted(np.empty((0, len(bars.symbols))), bars.dates[:0], bars.symbols, bars.frequency)
+        decided = _Decided(nothing, frozen(np.empty(0, dtype=np.int64)), nothing.values, tickets, SHARES, 0)
+        return _assemble(bars, axes, plan, decided, findings)
+    panel = as_panel(orders, name="orders")
+    if is_long(orders) and set(panel.symbols) <= set(bars.symbols):
+        # A long frame names the symbols that it orders, and those alone.
+        panel = reindex(panel, panel.dates, bars.symbols)
+    back = np.argsort(axes.order)
+    found, findings = amounts_of(panel, bars, alive.first[back], alive.dead[back])
+    found, late = _delayed(found, plan.fill.delay, axes)
+    decided = _Decided(found.panel, found.rows, axes.pick(found.panel.values), no_tickets(), MODES[kind], 0)
+    return _assemble(bars, axes, plan, decided, [*findings, *late])
 
 
-def _adjusted_shares(bars: Bars, costs: Costs, account: Account) -> list[Finding]:
-    """Say that shares at adjusted prices are not those of the day: 0.35 instead of 35 makes a hundred times as many."""
-    what = [
-        *(["a per-share commission"] if isinstance(costs.commission, PerShare) else []),
-        *(["whole lots"] if account.lot is not None else []),
-    ]
-    if bars.adjusted not in ("split", "total_return") or not what:
+def prepare_events(bars: Bars, plan: Plan) -> Prepared:
+    """Return the inputs of a run whose orders come from a strategy, bar by bar: every asset may be traded, shorts
+    included.
+    """
+    axes = axes_of(bars)
+    nothing = Panel._trusted(np.empty((0, len(bars.symbols))), bars.dates[:0], bars.symbols, bars.frequency)
+    decided = _Decided(nothing, frozen(np.empty(0, dtype=np.int64)), nothing.values, no_tickets(), SHARES, 0)
+    first, _ = priced(axes.pick(bars.close.values))
+    return _assemble(bars, axes, plan, decided, [], since=first)
+
+
+def _delayed(found: Decisions, delay: int, axes: Axes) -> tuple[Decisions, list[Finding]]:
+    """Rows move ``delay - 1`` bars later; what moves behind the last bar is never acted upon."""
+    if delay == 1:
+        return found, []
+    rows = found.rows + (delay - 1)
+    keep = rows < axes.dates.size
+    panel = found.panel
+    if keep.all():
+        return Decisions(panel, rows), []
+    detail = "decisions that the delay moves behind the last bar"
+    finding = Finding("no_next_bar", "info", show(panel.dates[~keep][0]), "", int((~keep).sum()), detail)
+    kept = Panel._trusted(panel.values[keep], panel.dates[keep], panel.symbols, panel.frequency)
+    return Decisions(kept, rows[keep]), [finding]
+
+
+def _assemble(
+    bars: Bars, axes: Axes, plan: Plan, decided: _Decided, findings: list[Finding], *, since: np.ndarray | None = None
+) -> Prepared:
+    """Bring the parts together."""
+    close = axes.pick(bars.close.values)
+    since = decided.since(close.shape[0]) if since is None else since
+    actions, since, said = actions_of(bars, axes, close, plan.delisting, since)
+    thresholds, interest, interest_days = plan.account.interest_bands(axes.sessions)
+    slippage = plan.costs.slippage_terms(bars)
+    known = {"thresholds": thresholds, "interest_days": interest_days}
+    powers, policy = (slippage.power, slippage.power2), (decided.make_room, decided.mode)
+    inputs = Inputs(
+        _world(bars, axes, plan, close, actions, frozen(interest), slippage_rows(slippage, axes, close, since)),
+        terms_of(plan, axes.symbols, powers, known, policy),
+        float(plan.account.cash),
+        frozen(decided.rows),
+        decided.values,
+        Tickets(*(frozen(column) for column in decided.tickets)),
+    )
+    all_findings = (*plan.findings, *said, *_free_borrow(bars, plan, decided), *findings)
+    return Prepared(inputs, axes.order, decided.panel, all_findings)
+
+
+def _world(
+    bars: Bars,
+    axes: Axes,
+    plan: Plan,
+    close: np.ndarray,
+    actions: Actions,
+    interest: np.ndarray,
+    slippage: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+) -> World:
+    days, month, session = calendar_rows(axes)
+    rate, available = plan.costs.borrow_rows(bars)
+    spread, impact, impact2, adv = slippage
+    return World(
+        open=field(bars, "open", axes),
+        high=field(bars, "high", axes),
+        low=field(bars, "low", axes),
+        close=close,
+        volume=field(bars, "volume", axes),
+        reference=reference_prices(bars, plan.fill, axes, close),
+        days=days,
+        month=month,
+        session=session,
+        fx=frozen(plan.account.fx(bars.dates)),
+        rate=axes.pick(rate),
+        available=axes.pick(available),
+        spread=spread,
+        impact=impact,
+        impact2=impact2,
+        adv=adv,
+        fees=frozen(plan.costs.fee_rows(axes.sessions)),
+        interest=interest,
+        margin=frozen(plan.account.margin.rows(axes.sessions)),
+        action_bar=actions.bar,
+        action_kind=actions.kind,
+        action_asset=actions.asset,
+        action_other=actions.other,
+        action_value=actions.value,
+        action_pay=actions.pay,
+        pay_order=actions.pay_order,
+    )
+
+
+def _free_borrow(bars: Bars, plan: Plan, decided: _Decided) -> list[Finding]:
+    if bars.borrow is None or bars.borrow.height == 0 or plan.costs.borrow is not None or not decided.sells_short:
         return []
-    verb = "count" if len(what) == 2 or what[0] == "whole lots" else "counts"
-    detail = f"{' and '.join(what)} {verb} shares at adjusted prices ({bars.adjusted}), not those of the day"
-    return [Finding("adjusted_shares", "info", show(bars.dates[0]), "", 1, detail)]
+    detail = "the bars say what borrowed shares cost, and the costs charge nothing: pass `Costs(borrow=Borrow())`"
+    return [Finding("borrow_not_charged", "warning", show(bars.dates[0]), "", bars.borrow.height, detail)]
 
 
-def _decisions(weights: Panel, bars: Bars) -> Panel:
-    if weights.values.dtype == bool:
-        raise KindError("`weights` must be numbers, received a bool Panel.", hint="multiply by the weight per name.")
-    if weights.symbols != bars.symbols:
-        raise LabelError(
-            f"`weights` and `bars` differ in symbols: {difference(weights.symbols, bars.symbols)}.",
-            hint="bring the weights onto the bars' symbols: `weights.select(bars.symbols)`.",
-        )
-    if len(weights) == 0:
-        raise InputError(
-            "`weights` has no rows: there is no decision to run.",
-            hint="check that the first decision is not later than the last bar.",
-        )
-    place = np.searchsorted(bars.dates, weights.dates)
-    if weights.dates.dtype != bars.dates.dtype:
-        raise LabelError(f"`weights` have dates of {weights.dates.dtype} and `bars` of {bars.dates.dtype}.")
-    known = bars.dates[np.minimum(place, bars.dates.size - 1)] == weights.dates
-    if not known.all():
-        missing = weights.dates[~known]
-        more = f" and {missing.size - 1} more" if missing.size > 1 else ""
-        raise LabelError(
-            f"`weights` decide on {show(missing[0])}{more}, which is no date of {bars.name}.",
-            hint="decide on dates that have a bar.",
-        )
-    return weights
-
-
-def _check_finite(target: Panel) -> None:
-    bad = ~(np.abs(target.values) <= _LARGEST_WEIGHT)
-    if bad.any():
-        rows, columns = np.nonzero(bad)
-        more = f" and {rows.size - 1} more" if rows.size > 1 else ""
-        value = target.values[rows[0], columns[0]]
-        kind = "missing (NaN)" if np.isnan(value) else f"{value}"
-        raise DataError(
-            f"The weight of {target.symbols[columns[0]]} on {show(target.dates[rows[0]])}{more} is {kind}.",
-            hint="a weight is a fraction of equity: 0 means none, and a row that is NaN throughout no decision.",
-        )
-
-
-def _listed(target: Panel, rows: np.ndarray, bars: Bars, policy: str) -> tuple[Panel, list[Finding]]:
-    """Refuse weights on symbols that have had no price yet, or set them to zero and say so."""
-    priced = ~np.isnan(bars.close.values)
-    first = np.where(priced.any(axis=0), priced.argmax(axis=0), bars.close.shape[0])
-    early = (target.values != 0) & (rows[:, None] < first[None, :])
-    if not early.any():
-        return target, []
-    at, columns = np.nonzero(early)
-    if policy == "raise":
-        more = f" and {at.size - 1} more" if at.size > 1 else ""
-        raise DataError(
-            f"{target.symbols[columns[0]]} has a weight on {show(target.dates[at[0]])}{more}, before its first price.",
-            hint='mask the score with `bars.member`, or pass `unlisted="cash"` to leave that weight in cash.',
-        )
-    findings = []
-    for column in sorted(np.unique(columns), key=lambda column: target.symbols[column]):
-        dates = target.dates[at[columns == column]]
-        detail = "no price yet: the weight stays in cash"
-        findings.append(Finding("unlisted", "warning", show(dates[0]), target.symbols[column], dates.size, detail))
-    values = np.where(early, 0.0, target.values)
-    return Panel._trusted(values, target.dates, target.symbols, target.frequency), findings
+def with_findings(prepared: Prepared, findings: list[Finding]) -> Prepared:
+    """Return a prepared run with more to say."""
+    return replace(prepared, findings=(*prepared.findings, *findings)) if findings else prepared

@@ -1,29 +1,18 @@
-"""What one run of the engine takes and gives: plain arrays, the same for the compiled kernel and the plain reference.
+"""What one run of an engine takes and gives: plain arrays, the same for the compiled engine and the plain reference.
 
 Columns stand in canonical order (symbols sorted by name), so that sums over assets have one order whatever the
-caller's was. Every money amount is in the account's currency. ``T`` is bars, ``N`` assets, ``R`` decisions,
-``K`` order records.
+caller's was. ``T`` is bars, ``N`` assets, ``R`` decision rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Inputs", "Orders", "Run", "Status"]
+from quantlab.execution._kernel_types import Terms, Tickets, World
 
-
-class Status(IntEnum):
-    """What became of an order: the code stored with its record."""
-
-    FILLED = 0
-    MISSING_PRICE = 1  # no fill price on the bar after the decision: the order was dropped
-    NO_NEXT_BAR = 2  # decided on the last bar
-    LIQUIDATED = 3  # closed at the mark because the account was ruined
-    SKIPPED = 4  # no close on the decision bar: nothing could be sized
-    UNAFFORDABLE = 5  # the decision's costs exceed the equity at every size: none of its orders was sent
+__all__ = ["Inputs", "Records", "Run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,69 +21,48 @@ class Inputs:
 
     Parameters
     ----------
-    close : (T, N) float64, currency per share, NaN where missing
-    fill_price : (T, N) float64, currency per share
-        The open or the close of the bar on which orders of the bar before are filled; NaN where missing.
-    days : (T,) int64, calendar days since the previous bar; the first is 0
+    world : World
+    terms : Terms
+    cash : float, the account's currency at the start
     rows : (R,) int64, ascending bar numbers of the decisions
-    weights : (R, N) float64, finite, signed fraction of equity
-    slippage : float, fraction of the price, against the trader
-    per_share : float, currency per share
-    rate : float, fraction of the traded value
-    minimum : float, currency per order
-    maximum_fraction : float, fraction of the traded value; inf = no maximum
-    maximum_cash : float, currency per order; inf = no maximum
-    borrow : float, fraction per year of the short value at the previous mark, ACT/360
-    lot : float, shares; 0.0 = fractional
-    cash : float, currency at the start
+    values : (R, N) float64, what ``terms.mode`` says; weights are finite, NaN takes no part in the other modes
+    tickets : Tickets
     """
 
-    close: np.ndarray
-    fill_price: np.ndarray
-    days: np.ndarray
-    rows: np.ndarray
-    weights: np.ndarray
-    slippage: float
-    per_share: float
-    rate: float
-    minimum: float
-    maximum_fraction: float
-    maximum_cash: float
-    borrow: float
-    lot: float
+    world: World
+    terms: Terms
     cash: float
+    rows: np.ndarray
+    values: np.ndarray
+    tickets: Tickets
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """The order records of a run, by decision bar, then canonical asset order; liquidations come last.
-
-    Every field has shape (K,).
+class Records:
+    """Every order, fill and booked action of a run, in the order in which they came.
 
     Parameters
     ----------
-    decided : int64, bar of the decision; for a liquidation the bar of the ruin
-    filled : int64, bar of the fill, -1 where there was none
-    asset : int64, canonical column
-    shares : float64, signed; NaN where the decision had no price (SKIPPED)
-    decision_price : float64, the mark at the decision; NaN where the asset never had one
-    reference : float64, the fill price before slippage; NaN where not filled
-    price : float64, the price paid or received; NaN where not filled
-    commission : float64, currency; NaN where not filled
-    slippage : float64, currency, shares times the distance of price and reference; NaN where not filled
-    status : int64, a code of ``Status``
+    orders : (M, 4) int32: bar decided, asset, kind, status
+    asked : (M, 2) float64: units (NaN where nothing could be sized), decision price (NaN without a mark)
+    fills : (F, 3) int32: row of the order, bar, asset; by bar
+    paid : (F, 6) float64: units, reference price, price, commission, fees, slippage (money in the asset's currency)
+    events : (E, 3) int32: bar, asset, kind of action; by bar
+    moved : (E, 3) float64: change of units, price it was booked at, cash in the asset's currency
+    units : (T, N) float64, positions after each bar
+    marks : (T, N) float64, the price at which each was valued
+    borrow : (T, N) float64, fee charged on each bar, the account's currency
     """
 
-    decided: np.ndarray
-    filled: np.ndarray
-    asset: np.ndarray
-    shares: np.ndarray
-    decision_price: np.ndarray
-    reference: np.ndarray
-    price: np.ndarray
-    commission: np.ndarray
-    slippage: np.ndarray
-    status: np.ndarray
+    orders: np.ndarray
+    asked: np.ndarray
+    fills: np.ndarray
+    paid: np.ndarray
+    events: np.ndarray
+    moved: np.ndarray
+    units: np.ndarray
+    marks: np.ndarray
+    borrow: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +71,17 @@ class Run:
 
     Parameters
     ----------
-    equity, cash : (T,) float64, currency at each close
-    borrow, commission, slippage : (T,) float64, currency charged on each bar
+    tape : (T, 16) float64, money per bar; the columns are named in ``quantlab.execution._kernel_types``
+    counts : (19, N + 1) int64, diagnostics per asset; the last column is the book's
+    firsts : (19, N + 1) int64, the bar of the first of each, -1 where there is none
     ruined : int, the bar of the ruin, -1 when there was none
-    orders : Orders
+    stopped : int, the bar at which buying power "strict" or a missing borrow rate stopped the run, -1 when none did
+    records : Records, or None when the run did not keep them
     """
 
-    equity: np.ndarray
-    cash: np.ndarray
-    borrow: np.ndarray
-    commission: np.ndarray
-    slippage: np.ndarray
+    tape: np.ndarray
+    counts: np.ndarray
+    firsts: np.ndarray
     ruined: int
-    orders: Orders
+    stopped: int
+    records: Records | None

@@ -2,7 +2,8 @@
 
 Every field's description is its rule, and completes the sentence "`table.key` must be ...". Paths of the store and of
 the report are relative to the current directory, since they belong to a run; the strategy's file is relative to the
-configuration, since the two belong together.
+configuration, since the two belong together. The tables that say how to trade stand in ``_trading``,
+``_trading_account`` and ``_trading_costs``.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from quantlab.cli._table import Table, Text
+from quantlab.cli._trading import BacktestTable, ExitTable, RebalancingTable
+from quantlab.cli._trading_account import AccountTable
+from quantlab.cli._trading_costs import CostTable
 from quantlab.core import ConfigError
-
-
-class Table(BaseModel):
-    """A table of the file: no unknown keys, no conversion of one type into another."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _day(value: Any) -> Any:
@@ -33,7 +32,6 @@ def _day(value: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-Text = Annotated[str, Field(min_length=1)]
 
 
 class Data(Table):
@@ -64,70 +62,6 @@ class Strategy(Table):
         description='"file.py:function" (the file beside the configuration) or "package.module:function"',
     )
     parameters: dict[str, Any] = Field(default_factory=dict, description="a table of keyword arguments of the strategy")
-
-
-class Commission(Table):
-    """Per share or in proportion to the trade's value."""
-
-    per_share: float | None = Field(default=None, ge=0, description="currency per share, zero or more")
-    bps: float | None = Field(
-        default=None, ge=0, lt=10_000, description="basis points of the trade's value, 0 to 10,000"
-    )
-    minimum: float = Field(default=0.0, ge=0, description="currency per order, zero or more")
-    maximum: float | None = Field(
-        default=None,
-        ge=0,
-        description="a fraction of the trade's value with `per_share`, currency per order with `bps`",
-    )
-
-    @model_validator(mode="after")
-    def _one(self) -> Commission:
-        if (self.per_share is None) == (self.bps is None):
-            given = "neither" if self.bps is None else "both"
-            raise ValueError(f"`costs.commission` needs either `per_share` or `bps`, and has {given}")
-        return self
-
-
-class CostTable(Table):
-    """What trading costs; what is left out is free."""
-
-    commission: Commission | None = Field(
-        default=None, description="a table such as {per_share = 0.005, minimum = 1.0, maximum = 0.01} or {bps = 5}"
-    )
-    slippage_bps: float = Field(default=0.0, ge=0, lt=10_000, description="basis points, 0 to 10,000")
-    borrow: float | None = Field(
-        default=None, ge=0, description="a fraction per year, zero or more, such as 0.005 for 0.5 %"
-    )
-
-
-def _lot(value: Any) -> Any:
-    if isinstance(value, bool) or (isinstance(value, str) and value not in ("whole", "fractional")):
-        raise ValueError("not a lot")
-    return value
-
-
-class AccountTable(Table):
-    """The account that trades."""
-
-    cash: float = Field(default=1_000_000.0, gt=0, allow_inf_nan=False, description="currency, above zero")
-    lot: Annotated[str | float, BeforeValidator(_lot)] = Field(
-        default="whole",
-        description='"whole" (whole shares), "fractional", or the number of shares in a lot, above zero',
-    )
-
-    @model_validator(mode="after")
-    def _positive(self) -> AccountTable:
-        if not isinstance(self.lot, str) and not 0 < self.lot < float("inf"):
-            raise ValueError("`account.lot` must be above zero")
-        return self
-
-
-class Backtest(Table):
-    """How orders are filled."""
-
-    fill: Literal["next_open", "next_close"] = Field(default="next_open", description='"next_open" or "next_close"')
-    unlisted: Literal["raise", "cash"] = Field(default="raise", description='"raise" or "cash"')
-    strict: bool = Field(default=False, description="true or false")
 
 
 class WalkForwardTable(Table):
@@ -169,7 +103,9 @@ class Config(Table):
     strategy: Strategy
     costs: CostTable = CostTable()
     account: AccountTable = AccountTable()
-    backtest: Backtest = Backtest()
+    backtest: BacktestTable = BacktestTable()
+    exits: ExitTable | None = None
+    rebalancing: RebalancingTable | None = None
     walk_forward: WalkForwardTable | None = None
     bootstrap: BootstrapTable | None = None
     report: ReportTable | None = None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from quantlab.cli import _config, _strategy
 from quantlab.core import Bars, ConfigError, Panel
-from quantlab.execution import Account, Borrow, Bps, Commission, Costs, PerShare, Proportional
+from quantlab.execution import Account, Costs, Exits, Fill
+from quantlab.portfolio import Rebalancing
 
 if TYPE_CHECKING:
     from quantlab.backtest import Result
@@ -33,6 +34,9 @@ class Job:
     strategy: Callable[..., Any]
     costs: Costs
     account: Account
+    fill: str | Fill
+    exits: Exits | None
+    rebalance: Rebalancing | None
     metrics: tuple[Callable[..., Estimate], ...]
 
 
@@ -75,14 +79,19 @@ def prepare(path: Path, *, report: str | None = None, needs_report: bool = False
         # The walk-forward asks the same later; here it costs nothing yet.
         rolling_folds(bars.shape[0], train=table.train, test=table.test, purge=table.purge, anchored=table.anchored)
         variants(table.grid, partial(function, **config.strategy.parameters))
-    return Job(
+    job = Job(
         config=config,
         bars=bars,
         strategy=function,
-        costs=_costs(config.costs),
-        account=Account(cash=config.account.cash, lot=_lot(config.account.lot)),
+        costs=config.costs.value(),
+        account=config.account.value(),
+        fill=config.backtest.value(),
+        exits=None if config.exits is None else config.exits.value(),
+        rebalance=None if config.rebalancing is None else config.rebalancing.value(),
         metrics=_metrics(config.bootstrap),
     )
+    _demand_fields(job)
+    return job
 
 
 def compute(job: Job, progress: Progress) -> Outcome:
@@ -95,15 +104,17 @@ def compute(job: Job, progress: Progress) -> Outcome:
     step = progress("backtest", 1)
     weights = job.strategy(job.bars, **fixed)
     _demand_weights(weights, config.strategy.function)
-    result = simulate(
-        weights,
-        job.bars,
-        costs=job.costs,
-        account=job.account,
-        fill=trading.fill,
-        unlisted=trading.unlisted,
-        strict=trading.strict,
-    )
+    policy: dict[str, Any] = {
+        "costs": job.costs,
+        "account": job.account,
+        "fill": job.fill,
+        "exits": job.exits,
+        "rebalance": job.rebalance,
+        "unlisted": trading.unlisted,
+        "untradable": trading.untradable,
+        "delisting": trading.delisting,
+    }
+    result = simulate(weights, job.bars, **policy, strict=trading.strict)
     # What simulate cannot know, for the report's list of settings.
     result.settings.update(strategy=config.strategy.function, parameters=dict(fixed))
     step()
@@ -118,11 +129,8 @@ def compute(job: Job, progress: Progress) -> Outcome:
             test=table.test,
             purge=table.purge,
             anchored=table.anchored,
-            costs=job.costs,
-            account=job.account,
-            fill=trading.fill,
-            unlisted=trading.unlisted,
             progress=lambda done, of: step(),
+            **policy,
         )
     estimates = []
     if (plan := config.bootstrap) is not None:
@@ -168,21 +176,13 @@ def _bars(config: _config.Config) -> Bars:
     return bars
 
 
-def _costs(table: _config.CostTable) -> Costs:
-    commission: Commission | None = None
-    if (fee := table.commission) is not None:
-        if fee.per_share is not None:
-            commission = PerShare(fee.per_share, minimum=fee.minimum, maximum=fee.maximum)
-        else:
-            commission = Proportional(Bps(fee.bps or 0.0).fraction, minimum=fee.minimum, maximum=fee.maximum)
-    borrow = None if table.borrow is None else Borrow(table.borrow)
-    return Costs(commission=commission, slippage=Bps(table.slippage_bps), borrow=borrow)
+def _demand_fields(job: Job) -> None:
+    """Ask the bars for what costs and fills need of them, as simulate does after the strategy ran."""
+    from quantlab.backtest._prepare_terms import plan_of
 
-
-def _lot(lot: str | float) -> float | None:
-    if isinstance(lot, str):
-        return 1.0 if lot == "whole" else None
-    return float(lot)
+    plan_of(job.bars, costs=job.costs, account=job.account, fill=job.fill, exits=job.exits, rebalance=job.rebalance)
+    if job.bars.volume is None:
+        job.costs.slippage_terms(job.bars)
 
 
 def _metrics(table: _config.BootstrapTable | None) -> tuple[Callable[..., Estimate], ...]:

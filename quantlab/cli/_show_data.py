@@ -49,6 +49,12 @@ def imported(out: Console, report: ImportReport, store: str) -> None:
         _entry(out, "Not read", f"and {len(report.unread) - _MANY:,} files more.")
     for question in report.questions:
         _entry(out, "Question", question)
+    if report.replaced:
+        _entry(
+            out,
+            "Replaced",
+            f"{report.replaced:,} stored value{_s(report.replaced)}; the version before has them still.",
+        )
     what = "is now" if report.committed else "said all of this before: still"
     place = "" if store == "data" else f" --store {store}"
     line(

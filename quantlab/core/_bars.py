@@ -43,10 +43,11 @@ class Bars:
     note : str
         What the data are and are not, in a sentence or two; reports show it.
     actions : polars.DataFrame, optional
-        Corporate actions that are *not yet* in the prices: ``symbol``, ``date`` (the ex-date), ``kind``, ``value``, and
-        what else the table "actions" of ``quantlab.data.schemas`` has. None: nothing is known of actions; a frame
-        without rows: there are none. Rows of other symbols or dates are left out, the others sorted by date, symbol and
-        kind.
+        Corporate actions that are *not yet* in the prices: ``symbol``, ``date`` (the ex-date), ``kind``, ``value``,
+        ``into`` where there are conversions, and what else the table "actions" of ``quantlab.data.schemas`` has. None:
+        nothing is known of actions; a frame without rows: there are none. Rows of other symbols or dates are left out,
+        the others sorted by date, symbol and kind. A conversion stays when ``into`` is none of the bars' symbols:
+        ``ql.data.quality`` lists it.
     borrow : polars.DataFrame, optional
         Cost and supply of borrowed shares: ``symbol``, ``date`` (from this day on), ``rate`` (fraction of the value per
         year) and ``available`` (shares). Left out and sorted likewise; the row that holds on the first date stays.
@@ -56,7 +57,8 @@ class Bars:
     LabelError
         When a field has other labels than ``close``, or there is no symbol or no date.
     DataError
-        When a price is zero, negative or infinite, or a volume is negative or infinite: the first offender is named.
+        When a price is zero, negative or infinite, or a volume is negative or infinite, or a conversion does not say
+        into what: the first offender is named.
 
     Notes
     -----
@@ -134,9 +136,12 @@ class Bars:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of labels, values and tables, hexadecimal: two Bars with equal hash hold equal data."""
+        """SHA-256 of labels, values, tables, adjustment and frequency, hexadecimal: two Bars with equal hash hold equal
+        data, of which the same results follow. Name and note are not in it.
+        """
         digest = hashlib.sha256()
-        digest.update(f"{self.shape} {self.dates.dtype}".encode())
+        often = "" if self.frequency is None else f" {self.frequency.periods} {self.frequency.calendar}"
+        digest.update(f"{self.shape} {self.dates.dtype} {self.adjusted}{often}".encode())
         digest.update(self.dates.view(np.int64).tobytes())
         for symbol in self.symbols:
             text = symbol.encode()

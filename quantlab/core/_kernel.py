@@ -110,13 +110,59 @@ def kernel(function: Callable[P, R] | None = None, *, plain: bool = False, **opt
     return Kernel(function, plain, options)
 
 
+class Structure:
+    """A NamedTuple type that kernels pass to one another as one pointer.
+
+    A tuple of arrays is passed field by field: with a hundred arrays a call costs a microsecond, and LLVM takes a
+    minute over such signatures. Inside a kernel ``reference(*fields)`` gives an object with the same field names that
+    costs one word; in plain Python it gives the tuple. It lives no longer than the kernel that made it.
+
+    Attributes
+    ----------
+    tuple_type : type
+        The NamedTuple class.
+    """
+
+    def __init__(self, tuple_type: Any) -> None:
+        self.tuple_type = tuple_type
+        self._class: Any = None
+
+    def __call__(self, *fields: Any) -> Any:
+        return self.tuple_type(*fields)
+
+    @property
+    def dispatcher(self) -> Any:
+        """What numba calls in its place; asking for it imports numba."""
+        with _LOCK:
+            if self._class is None:
+                self._class = _structure_class(self.tuple_type.__name__, self.tuple_type._fields)
+            return self._class
+
+
+def _structure_class(name: str, names: tuple[str, ...]) -> Any:
+    from importlib import import_module
+
+    types, structref = import_module("numba.core.types"), import_module("numba.experimental.structref")
+
+    def unliteral(self: Any, fields: Any) -> Any:
+        return tuple((field, types.unliteral(kind)) for field, kind in fields)
+
+    # Numba pickles the type with compiled code, by the name under which it finds it here.
+    kind = type(f"_{name}Structure", (types.StructRef,), {"preprocess_fields": unliteral, "__module__": __name__})
+    made = type(f"_{name}Reference", (structref.StructRefProxy,), {"__module__": __name__})
+    globals()[kind.__name__] = structref.register(kind)
+    globals()[made.__name__] = made
+    structref.define_constructor(made, kind, list(names))
+    return made
+
+
 def _build(function: Callable[..., Any], plain: bool, options: dict[str, Any]) -> Any:
     import numba
 
     # Numba resolves global names when it compiles, and must find dispatchers there, not our lazy wrappers.
     scope = dict(function.__globals__)
     for name in function.__code__.co_names:
-        if isinstance(scope.get(name), Kernel):
+        if isinstance(scope.get(name), (Kernel, Structure)):
             scope[name] = scope[name].dispatcher
     twin = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from quantlab.core import _labels
-from quantlab.core._errors import InputError, KindError
+from quantlab.core._errors import DataError, InputError, KindError
 from quantlab.core._lazy import lazy
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def cut(table: Any, name: str, dates: np.ndarray, symbols: tuple[str, ...]) -> p
         When it is no Polars frame, or its dates are not of type Date.
     InputError
         When a column is missing.
+    DataError
+        When a conversion among the rows does not say into what, is into its own symbol, or has no number of shares.
     """
     if not isinstance(table, pl.DataFrame):
         raise KindError(
@@ -49,16 +51,41 @@ def cut(table: Any, name: str, dates: np.ndarray, symbols: tuple[str, ...]) -> p
             raise InputError(f"`{name}` has no column `{column}` (it has {', '.join(table.columns) or 'none'}).")
     if table.schema["date"] != pl.Date:
         raise KindError(f"Column date of `{name}` must be of type Date, received {table.schema['date']}.")
-    texts = [column for column in ("symbol", "kind") if table.schema.get(column) not in (None, pl.String)]
+    texts = [column for column in ("symbol", "kind", "into") if table.schema.get(column) not in (None, pl.String)]
     table = table.with_columns(pl.col(texts).cast(pl.String)) if texts else table
     day, symbol = pl.col("date"), pl.col("symbol")
     first, last = (date.astype(_labels.DAY).item() for date in dates[[0, -1]])
     after = last if dates.dtype == _labels.DAY else (dates[-1].astype(_labels.DAY) + np.timedelta64(1, "D")).item()
     rows = table.filter(symbol.is_in(symbols), day <= after).sort(_ORDER[name], maintain_order=True)
     if name == "actions":
-        return rows.filter(day >= first)
+        rows = rows.filter(day >= first)
+        _demand_into(rows)
+        return rows
     still = day.filter(day <= first).max().over("symbol")
     return rows.filter((day >= first) | (day == still))
+
+
+def _demand_into(actions: pl.DataFrame) -> None:
+    """Raise for the first conversion that cannot be booked: what it turns into is no matter of taste."""
+    rows = actions.filter(pl.col("kind") == "conversion")
+    if rows.height == 0:
+        return
+    rows = rows if "into" in rows.columns else rows.with_columns(into=pl.lit(None, pl.String))
+    into, value = pl.col("into"), pl.col("value").cast(pl.Float64, strict=False)
+    for bad, shown, says in (
+        (into.is_null() | (into == ""), "into", "column `into` names the symbol whose shares take over"),
+        (into == pl.col("symbol"), "into", "it is into another symbol (a new ratio of the same is a split)"),
+        ((~(value > 0) | ~value.is_finite()).fill_null(True), "value", "it is shares of `into` per share, above 0"),
+    ):
+        found = rows.filter(bad)
+        if found.height:
+            first = found.row(0, named=True)
+            more = f" and {found.height - 1} more" if found.height > 1 else ""
+            got = "missing" if first[shown] in (None, "") else first[shown]
+            raise DataError(
+                f"The conversion of {first['symbol']} {first['date']}{more} has {shown} {got}; {says}.",
+                hint="correct the row, or leave it out.",
+            )
 
 
 def hash_into(digest: hashlib._Hash, name: str, table: pl.DataFrame) -> None:

@@ -17,7 +17,9 @@ __all__ = ["ACTION_KINDS", "DECISIONS", "TABLES", "VERSION", "Column", "Table", 
 # Version of the layout on disk. A store of a newer version is refused, one of an older version says how to go on.
 VERSION = 2
 
-ACTION_KINDS = ("split", "dividend", "special_dividend", "spinoff", "delisting")
+ACTION_KINDS = ("split", "dividend", "special_dividend", "spinoff", "conversion", "delisting")
+# Those that pay currency per share.
+CASH = ("dividend", "special_dividend")
 
 # What a person decides about findings; a decision that was withdrawn does nothing any more.
 DECISIONS = ("accept", "quarantine", "withdrawn")
@@ -125,14 +127,22 @@ TABLES: dict[str, Table] = {
                     "by kind",
                     "split: new shares per old, > 0; dividend and special_dividend: currency per share, > 0, in "
                     "the unit of the stored prices, in shares as they are after a split of the same date; spinoff: "
-                    "fraction of the previous close that left, 0 to 1; delisting: return from the last close to what "
-                    "holders got, >= -1",
+                    "fraction of the previous close that left, 0 to 1; conversion: shares of `into` per share, > 0, "
+                    "both as the stored prices count them on that date, 1 for a change of symbol; delisting: return "
+                    "from the last close to what holders got, >= -1",
                     needed=True,
+                ),
+                Column(
+                    "into",
+                    pl.String(),
+                    "text",
+                    "conversion: the symbol whose shares take over, not null; null for other kinds",
                 ),
                 Column("pay_date", pl.Date(), "day", "when cash is paid; null: unknown"),
                 _NOTE,
             ),
-            "Corporate actions.",
+            "Corporate actions. A stock merger is a conversion, its cash part a special_dividend of the same date; a "
+            "merger for cash alone is a delisting.",
         ),
         Table(
             "borrow",
@@ -222,6 +232,13 @@ TABLES: dict[str, Table] = {
         ),
     )
 }
+
+
+def whole(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    """Return a frame with all the columns of a table in their order, those that it lacks null."""
+    schema = TABLES[table].schema
+    absent = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in frame.columns]
+    return frame.with_columns(absent).select(list(schema))
 
 
 def empty(table: str) -> pl.DataFrame:

@@ -2,11 +2,12 @@
 
 ``_long_short`` turns a score into target weights on the decision dates of ``_calendar``. ``_sizing_kernels`` turns
 target weights into share deltas: the one place where that happens, stepped by the backtest and later by the live
-desk.
+desk; ``_rebalancing`` says how far towards the target a decision goes.
 
 Timing: the weights of a date use the scores of that date; the engine trades them on a later bar.
 """
 
 from quantlab.portfolio._long_short import long_short
+from quantlab.portfolio._rebalancing import Rebalancing
 
-__all__ = ["long_short"]
+__all__ = ["Rebalancing", "long_short"]

@@ -21,7 +21,9 @@ from quantlab.validation import WalkForward
 
 # With more numbers in all windows (minute bars over a year) the rolling chart would take longer than all the rest.
 _MOST_CELLS = 1_000_000_000
+# What a book costs: always told, and told where it cost something.
 KINDS = ("commission", "slippage", "borrow")
+OTHER_KINDS = ("fees", "debit_interest", "conversion_cost")
 
 
 def charts(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
@@ -213,18 +215,22 @@ def _exposure(result: Result) -> dict[str, Any]:
 def _costs(result: Result) -> dict[str, Any] | None:
     start = len(result.equity) - len(result.returns)
     dates, equity = result.equity.dates[start:], result.equity.values[start:, 0]
-    if not any((result.charges[name] != 0).any() for name in KINDS):
+    groups = {name.capitalize(): result.charges[name].to_numpy() for name in KINDS}
+    groups["Fees, interest, conversion"] = np.sum([result.charges[name].to_numpy() for name in OTHER_KINDS], axis=0)
+    if not any(paid.any() for paid in groups.values()):
         return None
     years, place = np.unique(dates.astype("datetime64[Y]"), return_inverse=True)
     # After a ruin there is no equity to relate anything to.
     alive = equity > 0
     count = np.bincount(place, weights=alive)
     mean = np.divide(np.bincount(place, weights=equity * alive), count, out=np.zeros(count.size), where=count > 0)
-    bars = []
-    for color, name in enumerate(KINDS, 1):
-        total = np.bincount(place, weights=result.charges[name].to_numpy()[start:])
+    bars: list[dict[str, Any]] = []
+    for color, (name, paid) in enumerate(groups.items(), 1):
+        if name.lower() not in KINDS and not paid.any():
+            continue
+        total = np.bincount(place, weights=paid[start:])
         share = np.divide(total, mean, out=np.full(total.size, np.nan), where=mean > 0)
-        bars.append({"name": name.capitalize(), "color": color, "y": plain(share)})
+        bars.append({"name": name, "color": color, "y": plain(share)})
     return {
         "kind": "bars",
         "title": "Costs per year",
@@ -233,7 +239,7 @@ def _costs(result: Result) -> dict[str, Any] | None:
         "time": False,
         "x": [str(year) for year in years],
         "bars": bars,
-        "label": f"Commission, slippage and borrow fees as a fraction of mean equity, {years[0]} to {years[-1]}.",
+        "label": f"{', '.join(bar['name'] for bar in bars)} as a fraction of mean equity, {years[0]} to {years[-1]}.",
         "caption": "First and last year count only the bars that they have.",
     }
 

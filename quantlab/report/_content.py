@@ -25,10 +25,11 @@ from quantlab.validation import WalkForward
 SCHEMA = "quantlab.tearsheet/1"
 RULES = (
     "Returns are simple, per bar, net of all costs, and start on the bar after the first decision.",
-    "A decision at the close of a bar is filled on the next bar, never earlier.",
+    "A decision at the close of a bar is filled on a later bar.",
     "Missing values are dropped and never filled; n counts what was used.",
     "Losses are negative: drawdowns, value at risk and conditional value at risk.",
 )
+_PEEK = "A decision is filled at its own close: it is made with a price at which nobody can still trade."
 
 
 def content(
@@ -95,6 +96,7 @@ def content(
         "monthly": _tables.monthly(result.returns),
         "drawdowns": _tables.drawdowns(result.returns),
         "costs": costs,
+        "sources": _tables.sources(result),
         "trading": _tables.trading(result),
         "walk_forward": [_walk(walk, table, i, len(walks)) for i, walk in enumerate(walks, 1)],
         "bootstrap": resampled,
@@ -288,7 +290,7 @@ def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:
             for row in table["rows"]
             if row["cells"][0]["convention"]
         ],
-        "rules": list(RULES),
+        "rules": [_PEEK if rule is RULES[1] and result.settings["fill"] == "same_close" else rule for rule in RULES],
         "settings": _flat(settings),
         "versions": {**result.settings["versions"], **{name: version(name) for name in ("jinja2", "plotly")}},
     }

@@ -10,13 +10,14 @@ import math
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from quantlab import metrics
 from quantlab.backtest import Result
 from quantlab.core import Panel
 from quantlab.core.periods import bars_per_year
-from quantlab.report._charts import KINDS
+from quantlab.report._charts import KINDS, OTHER_KINDS
 from quantlab.validation import WalkForward
 
 
@@ -61,7 +62,9 @@ def drawdowns(returns: Panel, *, top: int = 5) -> dict[str, Any]:
 
 
 def costs(result: Result) -> dict[str, Any]:
-    """Return what trading cost: currency, share of the initial cash, drag per year, and share of what was traded."""
+    """Return what trading and holding cost: currency, share of the initial cash, drag per year, and share of what was
+    traded. Kinds beside the usual three stand there when they cost something.
+    """
     start = len(result.equity) - len(result.returns)
     equity = result.equity.values[start:, 0]
     # After a ruin there is no equity to relate anything to.
@@ -69,16 +72,17 @@ def costs(result: Result) -> dict[str, Any]:
     years = equity.size / bars_per_year(result.frequency)
     mean = float(equity.mean()) if equity.size else math.nan
     traded = float(result.traded.values.sum())
-    totals = {name: float(result.charges[name].sum()) for name in KINDS}
+    totals = {name: float(result.charges[name].sum()) for name in (*KINDS, *OTHER_KINDS)}
+    totals = {name: value for name, value in totals.items() if name in KINDS or value != 0.0}
     totals["total"] = sum(totals.values())
     rows = [
         {
-            "kind": name.capitalize(),
+            "kind": name.replace("_", " ").capitalize(),
             "currency": value,
             "of_initial": value / result.initial,
             "per_year": value / mean / years if mean > 0 and years > 0 else None,
-            # Borrow is paid for holding, not for trading.
-            "of_traded": value / traded if traded > 0 and name in ("commission", "slippage") else None,
+            # Borrow and interest are paid for holding, not for trading.
+            "of_traded": value / traded if traded > 0 and name in ("commission", "slippage", "fees") else None,
         }
         for name, value in totals.items()
     ]
@@ -95,8 +99,40 @@ def costs(result: Result) -> dict[str, Any]:
     return {**out, "traded": traded, "mean_equity": None if math.isnan(mean) else mean, "years": years}
 
 
+def sources(result: Result) -> dict[str, Any]:
+    """Return what longs, shorts and the account itself earned; the rows add up to the change in equity.
+
+    A side that never held anything has no row. ``financing`` is borrow, interest and what currencies did.
+    """
+    rows = []
+    for side in result.attribution("side").iter_rows(named=True):
+        parts = {
+            "price": side["price"],
+            "dividends": side["dividends"],
+            "costs": side["commission"] + side["fees"] + side["slippage"],
+            "financing": side["borrow"] + side["interest"] + side["conversion_cost"] + side["currency"],
+        }
+        if any(parts.values()):
+            name = "Account" if side["side"].startswith("cash") else side["side"].capitalize()
+            rows.append(
+                {"side": name, **parts, "profit": side["profit"], "of_initial": side["profit"] / result.initial}
+            )
+    return table(
+        [
+            ("side", "", "text"),
+            ("price", "Price, before costs", "currency"),
+            ("dividends", "Dividends", "currency"),
+            ("costs", "Trading costs", "currency"),
+            ("financing", "Borrow and interest", "currency"),
+            ("profit", "Profit", "currency"),
+            ("of_initial", "Of initial cash", "fraction"),
+        ],
+        rows,
+    )
+
+
 def trading(result: Result) -> dict[str, Any]:
-    """Return how many orders and round trips there were, and what became of them."""
+    """Return how many orders and round trips there were, what became of them, and the highest use of margin."""
     fates = dict(result.orders.group_by("status").len().sort("status").iter_rows()) if result.orders.height else {}
     closed = result.trades.filter(pl.col("status") != "open")
     won = int((closed["pnl"] > 0).sum())
@@ -108,13 +144,18 @@ def trading(result: Result) -> dict[str, Any]:
     rows += [
         {"what": "Round trips closed", "value": closed.height, "unit": "count"},
         {
-            "what": "of these with a gain, net of commission and slippage, before borrow fees",
+            "what": "of these with a gain, net of commission, fees and slippage, before borrow fees and dividends",
             "value": won / closed.height if closed.height else None,
             "unit": "fraction",
         },
         {"what": "Mean bars held", "value": closed["bars"].mean(), "unit": "bars"},
         {"what": "Round trips still open", "value": result.trades.height - closed.height, "unit": "count"},
     ]
+    usage = result.margin.select("usage").values
+    if np.nanmax(usage, initial=0.0) > 0.0:
+        rows.append(
+            {"what": "Highest margin requirement, of equity", "value": float(np.nanmax(usage)), "unit": "fraction"}
+        )
     return {"rows": rows}
 
 

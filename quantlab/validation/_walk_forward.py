@@ -24,8 +24,9 @@ from quantlab.core._door import date_series
 from quantlab.core._labels import difference, show
 from quantlab.core._lazy import lazy
 from quantlab.core.periods import bars_per_year
-from quantlab.execution import Account, Costs
+from quantlab.execution import Account, Costs, Exits, Fill
 from quantlab.metrics import sharpe
+from quantlab.portfolio import Rebalancing
 from quantlab.validation._folds import Fold, rolling_folds
 from quantlab.validation._grid import call, demand_function, name_of, variants
 
@@ -94,8 +95,12 @@ def walk_forward(
     objective: Callable[[Panel], Any] = sharpe,
     costs: Costs | None = None,
     account: Account | None = None,
-    fill: str = "next_open",
+    fill: str | Fill = "next_open",
+    exits: Exits | None = None,
+    rebalance: Rebalancing | None = None,
     unlisted: str = "raise",
+    untradable: str = "keep",
+    delisting: str | float = "table",
     progress: Callable[[int, int], Any] | None = None,
 ) -> WalkForward:
     """Return the out-of-sample track record of a strategy whose parameters are chosen anew before each test window.
@@ -129,7 +134,7 @@ def walk_forward(
         Whether training windows all start at the first bar.
     objective : metric function, or function of returns (R, 1) that returns a number or an Estimate
         Higher is better.
-    costs, account, fill, unlisted
+    costs, account, fill, exits, rebalance, unlisted, untradable, delisting
         As in :func:`quantlab.backtest.simulate`, for variants and book alike.
     progress : function ``(done, variants)``, optional
         Called after each variant.
@@ -179,7 +184,16 @@ def walk_forward(
     demand_function(objective, "objective")
     if getattr(objective, "annual", False):
         bars_per_year(bars.frequency)
-    policy: dict[str, Any] = {"costs": costs, "account": account, "fill": fill, "unlisted": unlisted}
+    policy: dict[str, Any] = {
+        "costs": costs,
+        "account": account,
+        "fill": fill,
+        "exits": exits,
+        "rebalance": rebalance,
+        "unlisted": unlisted,
+        "untradable": untradable,
+        "delisting": delisting,
+    }
     held: list[Panel] = []
     returns: list[Panel] = []
     for number, params in enumerate(tried):

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import polars as pl
 import pytest
 
-from quantlab.backtest import simulate
-from quantlab.core import DataError, InputError, KindError, LabelError, Panel, QuantlabError
-from quantlab.execution import Account, Bps, Costs, Proportional
+from quantlab.backtest import reference, reference_orders, simulate, simulate_orders
+from quantlab.core import DataError, InputError, KindError, LabelError, Panel, QuantlabError, as_bars
+from quantlab.execution import (
+    Account,
+    Almgren,
+    Borrow,
+    Bps,
+    Costs,
+    Currencies,
+    Exits,
+    Fees,
+    Fill,
+    Interest,
+    NoMargin,
+    Proportional,
+    SquareRootImpact,
+)
 
-from .conftest import make_bars, make_weights
+from ._prepared import MONDAY, NAN, bars_of, table_of
 
-NAN = np.nan
+ENGINES = pytest.mark.parametrize("run", [simulate, reference])
 
-BARS = make_bars(
+
+def make_weights(bars, rows):
+    """Decision rows by bar number."""
+    values = np.array([np.atleast_1d(row) for row in rows.values()], dtype=np.float64)
+    return Panel(values, bars.dates[list(rows)], bars.symbols)
+
+
+BARS = bars_of(
     [[10.0, 20.0, NAN], [11.0, 21.0, NAN], [12.0, 22.0, 5.0], [13.0, 23.0, 6.0]],
     open=[[10.0, 20.0, NAN], [11.0, 21.0, NAN], [12.0, 22.0, 5.0], [13.0, 23.0, 6.0]],
 )
@@ -99,11 +120,112 @@ CASES = {
     ),
     "booleans": ({"weights": GOOD > 0.0}, KindError, "`weights` must be numbers, received a bool Panel", None),
     "bars_that_are_closes": ({"bars": BARS.close}, KindError, "`bars` must be Bars, received Panel", "as_bars"),
+    "weights_that_add_up_to_nonsense": (
+        {"weights": weights([[0.5, 0.4, 0.0], [9e5, -9e5, 0.0], [0.0, 9e5, 9e5]])},
+        DataError,
+        r"The weights of 2024-01-02 and 1 more add up to 1.8e\+06 times the equity",
+        "0.05 is 5 %",
+    ),
     "unknown_fill": (
-        {"fill": "same_close"},
+        {"fill": "next_tick"},
         InputError,
-        r'`fill` must be "next_open" or "next_close", received \'same_close\'',
-        "look ahead",
+        r'`fill` must be "next_open", "next_close", "vwap", "same_close" or a Fill, received \'next_tick\'',
+        "next_close",
+    ),
+    "a_fill_that_is_a_number": ({"fill": 1}, InputError, "`fill` must be .* or a Fill, received 1", None),
+    "an_average_price_that_is_not_there": (
+        {"fill": "vwap"},
+        InputError,
+        r'`fill` "vwap" needs average prices, and bars has no high and no low to estimate them',
+        "prices=vwap",
+    ),
+    "volume_that_is_not_there": (
+        {"fill": Fill("next_close", participation=0.1)},
+        InputError,
+        r"Fill participation is a fraction of the volume, and bars has none \(it has open, close\)",
+        None,
+    ),
+    "impact_without_volume": (
+        {"costs": Costs(slippage=SquareRootImpact())},
+        InputError,
+        r"SquareRootImpact needs the volume, and bars has none",
+        None,
+    ),
+    "daily_impact_on_minutes": (
+        {
+            "bars": bars_of([1.0] * 3, dates=np.datetime64("2024-01-02T15:00", "us") + np.arange(3) * 60_000_000),
+            "weights": Panel([[1.0]], np.array(["2024-01-02T15:00"], dtype="datetime64[us]"), ["A"]),
+            "costs": Costs(slippage=Almgren()),
+            "fill": "next_close",
+        },
+        InputError,
+        r"Almgren is measured on days, and the bars of bars are not daily",
+        None,
+    ),
+    "unknown_delisting": (
+        {"delisting": "forget"},
+        InputError,
+        r'`delisting` must be "table", "last_price" or a return such as -0.3, received \'forget\'',
+        None,
+    ),
+    "unknown_untradable": (
+        {"untradable": "drop"},
+        InputError,
+        r'`untradable` must be "keep" or "make_room", received \'drop\'',
+        None,
+    ),
+    "exits_that_are_a_number": ({"exits": 0.1}, KindError, "`exits` must be Exits, received float", "stop_loss"),
+    "rebalancing_by_calendar": (
+        {"rebalance": "month_end"},
+        KindError,
+        "`rebalance` must be Rebalancing, received str",
+        "dates are those of the weights",
+    ),
+    "fees_that_begin_later": (
+        {"costs": Costs(fees=Fees([("2024-01-02", 1e-5, 0.0, None, 0.0)]))},
+        InputError,
+        r"Fees begins on 2024-01-02 and says nothing of 2024-01-01",
+        None,
+    ),
+    "interest_that_begins_later": (
+        {"account": Account(interest=Interest(debit={"2024-01-02": 0.05}))},
+        InputError,
+        r"Interest debit begins on 2024-01-02 and says nothing of 2024-01-01",
+        None,
+    ),
+    "a_currency_without_a_rate": (
+        {
+            "account": Account(
+                currencies=Currencies({"B": "EUR"}, Panel([[1.1], [NAN], [NAN], [1.1]], MONDAY + np.arange(4), ["EUR"]))
+            )
+        },
+        DataError,
+        r"The rate of EUR on 2024-01-02 and 1 more is missing",
+        "carry the last one forward",
+    ),
+    "a_currency_without_a_column": (
+        {"account": Account(currencies=Currencies({"B": "EUR"}, Panel([[1.1]] * 4, MONDAY + np.arange(4), ["GBP"])))},
+        LabelError,
+        r"Currencies has no rates of EUR, in which B trades",
+        "USD per EUR",
+    ),
+    "a_currency_without_a_date": (
+        {"account": Account(currencies=Currencies({"B": "EUR"}, Panel([[1.1]] * 2, MONDAY + np.arange(2), ["EUR"])))},
+        LabelError,
+        r"Currencies rates has no row of 2024-01-03 and 1 more",
+        None,
+    ),
+    "borrow_data_below_zero": (
+        {
+            "bars": replace(
+                BARS,
+                borrow=pl.DataFrame({"symbol": ["B"], "date": [date(2024, 1, 2)], "rate": [-0.1], "available": [1.0]}),
+            ),
+            "costs": Costs(borrow=Borrow()),
+        },
+        DataError,
+        r"The borrow data of bars give B from 2024-01-02 on a rate of -0.1",
+        None,
     ),
     "opens_that_are_not_there": (
         {"bars": CLOSES, "fill": "next_open"},
@@ -192,46 +314,77 @@ def test_a_row_that_is_nan_throughout_takes_no_decision():
     assert simulate(rows, BARS, strict=True).equity.shape == (4, 1)
 
 
+NO_MARGIN = Account(margin=NoMargin())
+HOLE = bars_of([[10.0, 10.0], [10.0, NAN], [10.0, 10.0]])
 STRICT = {
     "unlisted": ({"weights": make_weights(BARS, {0: [0.5, 0.5, 0.1]}), "unlisted": "cash"}, "C 2024-01-01"),
-    "unaffordable": ({"costs": Costs(commission=Proportional(0.0, minimum=5e6))}, "A 2024-01-01"),
+    "unaffordable": ({"costs": Costs(commission=Proportional(0.0, minimum=5e6))}, ""),
     "ruin": (
-        {"bars": make_bars([10.0, 10.0, 50.0]), "weights": make_weights(make_bars([10.0] * 3), {0: [-1.0]})},
+        {
+            "bars": bars_of([10.0, 10.0, 50.0]),
+            "weights": make_weights(bars_of([10.0] * 3), {0: [-1.0]}),
+            "account": NO_MARGIN,
+        },
         "2024-01-03",
     ),
-    "skipped": (
-        {
-            "bars": make_bars([[10.0, 10.0], [10.0, NAN], [10.0, 10.0]]),
-            "weights": make_weights(make_bars([[1.0, 1.0]] * 3), {1: [0.1, 0.1]}),
-        },
-        "B 2024-01-02",
-    ),
-    "missing_price": (
-        {
-            "bars": make_bars([[10.0, 10.0], [10.0, NAN], [10.0, 10.0]]),
-            "weights": make_weights(make_bars([[1.0, 1.0]] * 3), {0: [0.1, 0.1]}),
-        },
-        "B 2024-01-01",
-    ),
+    "skipped": ({"bars": HOLE, "weights": make_weights(HOLE, {1: [0.1, 0.1]})}, "B 2024-01-02"),
+    "missing_price": ({"bars": HOLE, "weights": make_weights(HOLE, {0: [0.1, 0.1]})}, "B"),
     "stale_mark": (
         {
-            "bars": make_bars([[10.0, 10.0], [10.0, 10.0], [10.0, NAN]]),
-            "weights": make_weights(make_bars([[1.0, 1.0]] * 3), {0: [0.1, 0.1]}),
+            "bars": bars_of([[10.0, 10.0], [10.0, 10.0], [10.0, NAN], [10.0, 10.0]]),
+            "weights": make_weights(bars_of([[1.0, 1.0]] * 4), {0: [0.1, 0.1]}),
         },
         "B 2024-01-03",
+    ),
+    "same_close_fill": ({"fill": "same_close"}, "2024-01-01"),
+    "margin_scaled": ({"weights": make_weights(BARS, {0: [2.0, 1.0, 0.0]})}, "2024-01-01"),
+    "margin_call": (
+        {
+            "bars": bars_of([10.0, 10.0, 5.5, 5.5]),
+            "weights": make_weights(bars_of([10.0] * 4), {0: [2.0]}),
+        },
+        "A 2024-01-03",
+    ),
+    "prices_end": (
+        {
+            "bars": bars_of([[10.0, 10.0], [10.0, 10.0], [10.0, NAN], [10.0, NAN]]),
+            "weights": make_weights(bars_of([[1.0, 1.0]] * 4), {0: [0.1, 0.1]}),
+        },
+        None,
+    ),
+    "prices_after_delisting": (
+        {"bars": replace(BARS, actions=table_of([("A", "2024-01-03", "delisting", -0.3)]))},
+        "A 2024-01-03",
+    ),
+    "borrow_not_charged": (
+        {
+            "bars": replace(
+                BARS,
+                borrow=pl.DataFrame({"symbol": ["B"], "date": [date(2024, 1, 2)], "rate": [0.1], "available": [1.0]}),
+            ),
+            "weights": make_weights(BARS, {0: [0.4, -0.4, 0.0]}),
+        },
+        "2024-01-01",
     ),
 }
 
 
 @pytest.mark.parametrize("rule", STRICT)
-def test_strict_turns_a_finding_into_an_error(rule):
+@ENGINES
+def test_strict_turns_a_finding_into_an_error(run, rule):
     changes, place = STRICT[rule]
     arguments = {"weights": GOOD, "bars": BARS, "fill": "next_close"} | changes
-    result = simulate(**arguments)
-    assert rule in result.diagnostics["rule"].to_list()
-    with pytest.raises(DataError, match=rf"^strict: {rule} at {re.escape(place)} \(\d+ times\): .+\.") as caught:
-        simulate(**arguments, strict=True)
+    result = run(**arguments)
+    row = result.diagnostics.filter(pl.col("rule") == rule).row(0, named=True)
+    assert row["severity"] in ("warning", "error")
+    with pytest.raises(DataError, match=r"^strict: .+ at .+ \(\d+ times\): .+\.") as caught:
+        run(**arguments, strict=True)
     assert "strict=False" in caught.value.hint
+    # The first row that is more than an information is the one that is named.
+    first = result.diagnostics.filter(pl.col("severity") != "info").row(0, named=True)
+    assert f"strict: {first['rule']} at {first['symbol']} {first['date']}".replace("  ", " ") in caught.value.message
+    if place:
+        assert f"{row['symbol']} {row['date']}".strip().startswith(place)
 
 
 def test_strict_accepts_a_clean_run():
@@ -239,45 +392,228 @@ def test_strict_accepts_a_clean_run():
     assert not set(result.diagnostics["severity"]) & {"warning", "error"}
 
 
-def actions(*rows):
-    schema = {"symbol": pl.String, "date": pl.Date, "kind": pl.String, "value": pl.Float64}
-    frame = pl.DataFrame(rows, schema=schema | {"date": pl.String}, orient="row")
-    return frame.with_columns(pl.col("date").str.to_date("%Y-%m-%d"))
+# What a run finds out
 
 
-def test_prices_with_a_split_in_them_are_refused():
-    split = actions(("A", "2024-01-02", "split", 2.0), ("B", "2024-01-03", "spinoff", 0.1))
-    with pytest.raises(DataError, match=r"not adjusted for the split of A 2024-01-02 and 1 more") as error:
-        simulate(GOOD, replace(BARS, adjusted="none", actions=split))
-    assert 'adjust="total_return"' in error.value.hint
-
-
-def test_what_is_not_booked_is_listed():
-    bars = replace(
-        BARS,
-        adjusted="split",
-        actions=actions(
-            ("A", "2024-01-02", "dividend", 0.5),
-            ("B", "2024-01-03", "special_dividend", 0.5),
-            ("A", "2024-01-03", "delisting", -0.3),
-        ),
+def short_bars(rates, **changes):
+    """A short in B over four bars whose borrow table holds ``rates``: (date, rate)."""
+    table = pl.DataFrame(
+        {"symbol": ["B"] * len(rates), "date": [day for day, _ in rates], "rate": [rate for _, rate in rates]},
+        schema={"symbol": pl.String, "date": pl.Date, "rate": pl.Float64},
     )
-    found = simulate(GOOD, bars).diagnostics
-    rows = found.filter(pl.col("rule").is_in(["unpaid_dividends", "unbooked_delistings"]))
-    assert rows.select("rule", "severity", "date", "symbol", "count").rows() == [
-        ("unpaid_dividends", "warning", "2024-01-02", "A", 2),
-        ("unbooked_delistings", "warning", "2024-01-03", "A", 1),
-    ]
-    with pytest.raises(DataError, match="unpaid_dividends at A 2024-01-02"):
-        simulate(GOOD, bars, strict=True)
+    return bars_of([[10.0, 20.0]] * 4, borrow=table, **changes)
 
 
-def test_bars_without_actions_have_nothing_to_list():
-    none = actions()
-    assert simulate(GOOD, replace(BARS, actions=none)).diagnostics.equals(simulate(GOOD, BARS).diagnostics)
+@ENGINES
+def test_a_short_without_a_borrow_rate_names_symbol_and_night(run):
+    bars = short_bars([(date(2024, 1, 1), 0.1), (date(2024, 1, 3), None)])
+    weights = make_weights(bars, {0: [0.5, -0.5]})
+    with pytest.raises(DataError, match=r"B was short on 2024-01-03.*, and no borrow rate is known") as caught:
+        run(weights, bars, costs=Costs(borrow=Borrow()), fill="next_close")
+    assert "ql.Borrow(0.01)" in caught.value.hint
+    # A default covers it, and a book that is not short needs no rate.
+    assert run(weights, bars, costs=Costs(borrow=Borrow(0.01)), fill="next_close").equity.shape == (4, 1)
+    longs = make_weights(bars, {0: [0.5, 0.5]})
+    assert run(longs, bars, costs=Costs(borrow=Borrow()), fill="next_close").equity.shape == (4, 1)
+
+
+@ENGINES
+def test_a_strict_account_refuses_what_it_cannot_carry(run):
+    account = Account(buying_power="strict", cash=1000)
+    weights = make_weights(BARS, {0: [0.5, 0.5, 0.0], 2: [1.5, -1.0, 0.0]})
+    with pytest.raises(InputError, match=r"The decision of 2024-01-03 .* 150\.0% long and 100\.0% short") as caught:
+        run(weights, BARS, account=account, fill="next_close")
+    # 50 A at 11 and 25 B at 21 cost 1,075 and are worth 50 * 12 + 25 * 22 = 1,150 on the third day.
+    assert "equity is 1,075.00" in caught.value.message
+    assert 'buying_power="scale"' in caught.value.hint
+
+
+@ENGINES
+def test_a_strict_account_names_the_decision_that_was_sized_at_its_fill(run):
+    account = Account(buying_power="strict", cash=1000)
+    weights = make_weights(BARS, {0: [0.5, 0.5, 0.0], 1: [3.0, 0.0, 0.0], 2: [0.0, 0.5, 0.0]})
+    with pytest.raises(InputError, match=r"The decision of 2024-01-02 .* asks for 300\.0% long, the equity"):
+        run(weights, BARS, account=account, fill=Fill("next_close", sizing="fill"))
+    with pytest.raises(InputError, match=r"The decision of 2024-01-02 .* asks for 300\.0% long, the equity"):
+        run(weights, BARS, account=account, fill=Fill("next_close", delay=2))
+
+
+@pytest.mark.parametrize("run", [simulate_orders, reference_orders])
+def test_a_strict_account_refuses_orders(run):
+    orders = Panel([[1000.0, NAN, NAN]], BARS.dates[[1]], BARS.symbols)
+    with pytest.raises(InputError, match=r"The decision of 2024-01-02 needs more than the buying power"):
+        run(orders, BARS, account=Account(buying_power="strict", cash=1000), fill="next_close")
+
+
+@ENGINES
+def test_a_holding_that_outlives_its_prices_is_told(run):
+    close = [[10.0, 10.0, 10.0], [10.0, NAN, 10.0], [10.0, 10.0, 10.0], [10.0, NAN, 10.0], [10.0, NAN, 10.0]]
+    bars = bars_of(close)
+
+    def told(rows, **policy):
+        found = run(make_weights(bars, rows), bars, fill="next_close", **policy).diagnostics
+        return found.filter(pl.col("rule") == "prices_end").select("symbol", "date", "severity").rows()
+
+    assert told({1: [0.1, 0.1, 0.1]}) == []  # B had no price that day: it was never bought
+    assert told({0: [0.1, 0.0, 0.1], 2: [0.1, 0.1, 0.1]}) == []  # asked for when its prices were over
+    held = [[10.0, 10.0], [10.0, 10.0], [10.0, NAN], [10.0, 10.0], [10.0, NAN], [10.0, NAN]]
+    bars = bars_of(held)
+    assert told({0: [0.1, 0.1]}) == [("B", "2024-01-05", "warning")]
+    assert told({0: [0.1, 0.1], 2: [0.1, 0.0]}) == [("B", "2024-01-05", "warning")]  # that sale met no price
+    assert told({0: [0.1, 0.1], 1: [0.1, 0.0]}) == [("B", "2024-01-05", "warning")]
+    assert told({0: [0.1, 0.1]}, delisting="last_price") == []
+
+
+# The other doors
+
+
+def test_prices_of_zero_and_negative_volume_never_reach_an_engine():
+    good = Panel([[10.0], [11.0]], MONDAY + np.arange(2), ["A"])
+    with pytest.raises(DataError, match=r"bars close of A 2024-01-02 is 0; a price must be positive and finite"):
+        simulate(GOOD, as_bars(Panel([[10.0], [0.0]], good.dates, ["A"])))
+    with pytest.raises(DataError, match=r"bars volume of A 2024-01-01 is -5; a volume must be zero or more"):
+        simulate(GOOD, as_bars(good, volume=Panel([[-5.0], [1.0]], good.dates, ["A"])))
+    with pytest.raises(DataError, match=r"bars open of A 2024-01-01 is inf"):
+        simulate(GOOD, as_bars(good, open=Panel([[np.inf], [1.0]], good.dates, ["A"])))
+
+
+ORDER = pl.DataFrame({"date": [date(2024, 1, 1)], "symbol": ["A"], "shares": [10]})
+ORDERS = {
+    "without_labels": (np.ones((4, 3)), {}, KindError, "`orders` must be a Panel or a Polars frame"),
+    "no_rows": (ORDER.head(0), {}, InputError, "`orders` has no rows"),
+    "no_rows_of_a_panel": (weights([]), {}, InputError, "`orders` has no rows"),
+    "no_bar": (
+        ORDER.with_columns(date=pl.lit(date(2024, 3, 29))),
+        {},
+        LabelError,
+        r"`orders` stand on 2024-03-29, which is no date of bars",
+    ),
+    "unknown_kind": (ORDER, {"kind": "lots"}, InputError, r'`kind` must be one of "shares", "value", .* \'lots\''),
+    "values_in_a_table": (
+        ORDER,
+        {"kind": "value"},
+        InputError,
+        'A table of orders holds shares, received `kind` "value"',
+    ),
+    "a_strange_column": (
+        ORDER.with_columns(price=1.0),
+        {},
+        InputError,
+        r"`orders` has the column `price`, which is none of an order's",
+    ),
+    "no_shares": (
+        ORDER.drop("shares").with_columns(type=pl.lit("market")),
+        {},
+        InputError,
+        "`orders` has the column `type` and no column `shares`",
+    ),
+    "a_null": (
+        ORDER.with_columns(shares=pl.lit(None, pl.Float64)),
+        {},
+        DataError,
+        "Column shares of `orders` has a null",
+    ),
+    "shares_in_words": (
+        ORDER.with_columns(shares=pl.lit("ten")),
+        {},
+        KindError,
+        "Column shares of `orders` must be numbers",
+    ),
+    "an_unknown_type": (
+        ORDER.with_columns(type=pl.lit("iceberg")),
+        {},
+        InputError,
+        r"The order of A 2024-01-01 has the type 'iceberg'",
+    ),
+    "an_unknown_life": (ORDER.with_columns(tif=pl.lit("week")), {}, InputError, r"has the tif 'week'"),
+    "a_flag_in_words": (
+        ORDER.with_columns(reduce_only=pl.lit("yes")),
+        {},
+        KindError,
+        "Column reduce_only of `orders` must be true or false",
+    ),
+    "a_group_in_fractions": (ORDER.with_columns(group=1.5), {}, KindError, "Column group of `orders` must be whole"),
+    "an_unknown_symbol": (
+        ORDER.with_columns(symbol=pl.lit("Z")),
+        {},
+        DataError,
+        "The order of Z 2024-01-01 is for a symbol that bars does not have",
+    ),
+    "an_unlisted_symbol": (
+        ORDER.with_columns(symbol=pl.lit("C")),
+        {},
+        DataError,
+        "The order of C 2024-01-01 comes before the symbol's first price",
+    ),
+    "an_infinite_number": (
+        weights([[np.inf, NAN, NAN]]),
+        {},
+        DataError,
+        "The order of A on 2024-01-01 is inf",
+    ),
+    "booleans": (GOOD > 0.0, {}, KindError, "`orders` must be numbers, received a bool Panel"),
+    "other_symbols": (
+        weights([[1.0, 1.0, NAN]], symbols=("A", "X", "C")),
+        {},
+        LabelError,
+        "`orders` and `bars` differ",
+    ),
+    "no_opens": (
+        ORDER,
+        {"bars": CLOSES},
+        InputError,
+        r"bars has no open prices \(it has close\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+def test_orders_that_are_refused(case):
+    orders, changes, kind, sentence = ORDERS[case]
+    with pytest.raises(kind, match=sentence) as caught:
+        simulate_orders(orders, **{"bars": BARS} | changes)
+    assert isinstance(caught.value, QuantlabError)
+    assert caught.value.message.endswith(".")
+    assert "\n" not in caught.value.message
+
+
+def test_orders_come_through_the_door_in_every_form():
+    panel = Panel([[10.0, NAN, NAN], [NAN, -5.0, NAN]], BARS.dates[:2], BARS.symbols)
+    want = simulate_orders(panel, BARS)
+    assert want.positions.values[-1].tolist() == [10.0, -5.0, 0.0]
+    table = pl.DataFrame({"date": [date(2024, 1, 1), date(2024, 1, 2)], "symbol": ["A", "B"], "shares": [10, -5]})
+    for form in (panel.to_frame(), panel.to_frame().lazy(), panel.to_long("amount"), table, table.lazy()):
+        np.testing.assert_array_equal(simulate_orders(form, BARS).equity.values, want.equity.values)
+
+
+# What the bars say about themselves
 
 
 def test_an_undeclared_adjustment_is_said():
     row = simulate(GOOD, replace(BARS, adjusted="unknown")).diagnostics.row(0, named=True)
     assert (row["rule"], row["severity"], row["date"]) == ("unknown_adjustment", "info", "2024-01-01")
     assert "unknown_adjustment" not in simulate(GOOD, BARS).diagnostics["rule"]
+
+
+def test_bars_without_actions_have_nothing_to_list():
+    none = table_of([])
+    assert simulate(GOOD, replace(BARS, actions=none)).diagnostics.equals(simulate(GOOD, BARS).diagnostics)
+
+
+@pytest.mark.parametrize("adjusted", ["none", "split"])
+@ENGINES
+def test_a_split_in_the_prices_is_booked(run, adjusted):
+    split = table_of([("A", "2024-01-03", "split", 2.0)])
+    bars = bars_of([[10.0], [10.0], [5.0], [5.0]], actions=[("A", "2024-01-03", "split", 2.0)])
+    assert bars.actions.equals(split)
+    result = run(make_weights(bars, {0: [1.0]}), replace(bars, adjusted=adjusted), fill="next_close")
+    np.testing.assert_array_equal(result.equity.values, np.full((4, 1), 1e6))
+    assert result.positions.values[-1, 0] == 200_000
+
+
+def test_exits_and_bands_are_parts_of_the_settings():
+    settings = simulate(GOOD, BARS, exits=Exits(stop_loss=0.1), delisting=-0.3, untradable="make_room").settings
+    assert settings["delisting"] == -0.3
+    assert settings["untradable"] == "make_room"
+    assert settings["unlisted"] == "raise"
+    assert settings["exits"]["stop_loss"] == 0.1

@@ -10,6 +10,7 @@ import pytest
 
 from quantlab.cli import _run
 from quantlab.cli._config import Config, load
+from quantlab.cli._trading_costs import BorrowTable
 from quantlab.core import ConfigError, InputError, QuantlabError, StoreError
 from quantlab.data import Store
 from quantlab.execution import Borrow, Bps, PerShare, Proportional
@@ -43,7 +44,7 @@ def test_the_shipped_configuration_is_understood():
     assert (config.bootstrap.metrics, config.bootstrap.reps, config.bootstrap.seed) == (["sharpe"], 10_000, 7)
     assert (config.backtest.fill, config.costs.borrow, config.report.path) == (
         "next_close",
-        0.005,
+        BorrowTable(rate=0.005),
         "build/momentum.html",
     )
 
@@ -69,7 +70,7 @@ def test_the_least_is_enough():
             "borrow = 0.005",
             "zzz = 1",
             "unknown key `zzz` in [costs].",
-            "the keys there are commission, slippage_bps, borrow.",
+            "the keys there are commission, slippage_bps, slippage, borrow, fees.",
         ),
         ("minimum = 1.0", "minimal = 1.0", "unknown key `minimal` in [costs.commission].", "did you mean `minimum`?"),
         ("[bootstrap]", "[bootstap]", "unknown key `bootstap` at the top.", "did you mean `bootstrap`?"),
@@ -95,7 +96,7 @@ def test_the_least_is_enough():
         (
             'fill = "next_close"',
             'fill = "close"',
-            '`backtest.fill` must be "next_open" or "next_close", received \'close\'.',
+            '`backtest.fill` must be "next_open", "next_close", "vwap" or "same_close", received \'close\'.',
             None,
         ),
         ("cash = 100_000", "cash = 0", "`account.cash` must be currency, above zero, received 0.", None),
@@ -133,11 +134,16 @@ def test_the_least_is_enough():
             "`data.symbols` must be a list of symbols, not empty, received 3.",
             None,
         ),
-        ("per_share = 0.005, ", "", "`costs.commission` needs either `per_share` or `bps`, and has neither.", None),
+        (
+            "per_share = 0.005, ",
+            "",
+            "`costs.commission` needs one of `per_share`, `bps`, `per_trade` or `tiers`, and has none.",
+            None,
+        ),
         (
             "per_share = 0.005",
             "per_share = 0.005, bps = 1",
-            "`costs.commission` needs either `per_share` or `bps`, and has both.",
+            "needs one of `per_share`, `bps`, `per_trade` or `tiers`, and has `per_share` and `bps`.",
             None,
         ),
         (

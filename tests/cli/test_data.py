@@ -114,8 +114,18 @@ def test_an_import_twice_needs_a_word(capsys, here):
         "Error: Dataset d exists in store data.\n"
         "Hint: --update adds to it and corrects it, --replace writes it anew; its older versions stay in both.\n"
     )
-    assert "d said all of this before: still version 1" in imported(capsys, "d", "prices", "--update")
-    assert "d is now version 2" in imported(capsys, "d", "prices", "--replace", "--adjusted", "none")
+    again = imported(capsys, "d", "prices", "--update")
+    assert "d said all of this before: still version 1" in again
+    assert "Replaced" not in again
+    text = (here / "prices" / "AAA.csv").read_text().splitlines()
+    day, close, volume = text[1].split(",")
+    (here / "prices" / "AAA.csv").write_text("\n".join([text[0], f"{day},{float(close) + 1},{volume}", *text[2:]]))
+    changed = imported(capsys, "d", "prices", "--update")
+    assert "Replaced: 1 stored value; the version before has them still." in changed
+    assert "d is now version 2" in changed
+    write("prices/AAA.csv", np.arange(DAYS.size) / 16 + 30.0)
+    assert f"Replaced: {DAYS.size} stored values; the version before" in imported(capsys, "d", "prices", "--update")
+    assert "d is now version 4" in imported(capsys, "d", "prices", "--replace", "--adjusted", "none")
 
 
 def test_every_option_of_reading_arrives(capsys, here):

@@ -40,7 +40,8 @@ def test_what_is_there(bars: Bars) -> None:
 
 
 def test_frames_are_taken(bars: Bars) -> None:
-    twin = as_bars(bars.close.to_frame(), volume=bars.volume.to_frame(), name="sample")
+    often = Frequency(252)
+    twin = as_bars(bars.close.to_frame(), volume=bars.volume.to_frame(), frequency=often, name="sample")
     assert twin.content_hash == bars.content_hash
     assert isinstance(twin.volume, Panel)
 
@@ -64,7 +65,6 @@ def test_as_bars_keeps_the_frequency_of_a_panel_unless_told(bars: Bars) -> None:
     told = as_bars(bars.close, volume=bars.volume, frequency=Frequency.daily("XNYS"))
     assert told.frequency == Frequency.daily("XNYS")
     assert bars.frequency == Frequency(252)
-    assert told.content_hash == bars.content_hash
 
 
 def test_as_bars_refuses_what_is_no_field(bars: Bars) -> None:
@@ -83,8 +83,8 @@ def test_note_and_adjusted_go_along(bars: Bars) -> None:
     for kept in (made, made.between("2014-06-09"), made.select(["MSFT"]), pickle.loads(pickle.dumps(made))):
         assert (kept.name, kept.adjusted, kept.note) == ("demo", "split", "Ten survivors of 2024.")
     assert (as_bars(bars.close).note, as_bars(bars.close).adjusted) == ("", "unknown")
-    # What is said of the data is no part of them.
-    assert made.content_hash == as_bars(bars.close).content_hash
+    # What they are called is no part of them.
+    assert made.content_hash == as_bars(bars.close, adjusted="split").content_hash
 
 
 # Refusals ------------------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def test_equality_is_identity(bars: Bars) -> None:
 def test_the_hash_does_not_depend_on_how_the_data_came(bars: Bars) -> None:
     odd = np.array([[10.0, 0.0], [11.0, 20.0]])
     odd.view(np.int64)[0, 1] = 0x7FF8000000000123  # a NaN with other bits
-    twin = Bars(panel(odd), volume=bars.volume, name="another name", adjusted="split")
+    twin = Bars(panel(odd), volume=bars.volume, name="another name", note="said")
     assert twin.content_hash == bars.content_hash
     assert len(bars.content_hash) == 64
     assert bars.select(bars.symbols).content_hash == bars.content_hash
@@ -246,11 +246,23 @@ CHANGES: dict[str, Callable[[Bars], Bars]] = {
     "actions, though none": lambda b: dataclasses.replace(b, actions=ACTIONS[:0]),
     "actions": lambda b: dataclasses.replace(b, actions=ACTIONS),
     "borrow data": lambda b: dataclasses.replace(b, borrow=BORROW),
+    "how prices are adjusted": lambda b: dataclasses.replace(b, adjusted="split"),
+    "bars per year": lambda b: _often(b, Frequency(12)),
+    "the calendar": lambda b: _often(b, Frequency(252, "XNYS")),
+    "no frequency": lambda b: _often(b, None),
+    "nobody's frequency": lambda b: _often(b, Frequency(None)),
 }
 
 
+def _often(bars: Bars, frequency: Frequency | None) -> Bars:
+    panels = (Panel(p.values, p.dates, p.symbols, frequency=frequency) for p in (bars.close, bars.volume, bars.member))
+    close, volume, member = panels
+    return Bars(close, volume=volume, member=member, name=bars.name)
+
+
 def _renamed(bars: Bars, dates: object, names: list[str]) -> Bars:
-    close, volume, member = (Panel(p.values, dates, names) for p in (bars.close, bars.volume, bars.member))
+    panels = (bars.close, bars.volume, bars.member)
+    close, volume, member = (Panel(p.values, dates, names, frequency=bars.frequency) for p in panels)
     return Bars(close, volume=volume, member=member, name=bars.name)
 
 
@@ -295,6 +307,51 @@ def test_the_hash_of_tables_does_not_depend_on_how_they_came(bars: Bars) -> None
     known = {dataclasses.replace(bars, actions=table).content_hash for table in (ACTIONS, other, missing)}
     assert len(known) == 3
     assert dataclasses.replace(bars, actions=ACTIONS[:2]).content_hash not in known
+
+
+def conversion(**columns: list) -> pl.DataFrame:
+    row = {"symbol": ["AAPL"], "date": [D2], "kind": ["conversion"], "value": [0.5], "into": ["MSFT"]}
+    return pl.DataFrame(row | columns, strict=False)
+
+
+def test_a_conversion_stays_whether_or_not_its_other_side_is_there(bars: Bars) -> None:
+    made = dataclasses.replace(bars, actions=conversion())
+    for kept in (made, made.select("AAPL"), made.between(start=D2)):
+        assert kept.actions["into"].to_list() == ["MSFT"]
+    assert made.select("MSFT").actions.height == 0
+    other = dataclasses.replace(bars, actions=conversion(into=["IBM"]))
+    assert other.content_hash != made.content_hash
+    assert dataclasses.replace(bars, actions=pl.concat([ACTIONS, conversion()], how="diagonal")).actions.height == 4
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (conversion().drop("into"), "has into missing; column `into` names the symbol whose shares take over"),
+        (conversion(into=[None]), "has into missing; column `into` names"),
+        (conversion(into=[""]), "has into missing; column `into` names"),
+        (conversion(into=["AAPL"]), "has into AAPL; it is into another symbol (a new ratio of the same is a split)"),
+        (conversion(value=[0.0]), "has value 0.0; it is shares of `into` per share, above 0"),
+        (conversion(value=[-1.0]), "has value -1.0; it is shares of"),
+        (conversion(value=[NAN]), "has value nan; it is shares of"),
+        (conversion(value=[np.inf]), "has value inf; it is shares of"),
+        (conversion(value=[None]), "has value missing; it is shares of"),
+    ],
+)
+def test_a_conversion_without_its_other_side_is_refused(bars: Bars, table: pl.DataFrame, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        dataclasses.replace(bars, actions=table)
+    assert caught.value.message.startswith(f"The conversion of AAPL {D2} {said}")
+    # One that does not concern these bars is not looked at.
+    assert dataclasses.replace(bars.select("MSFT"), actions=table).actions.height == 0
+
+
+def test_conversions_that_are_refused_are_counted(bars: Bars) -> None:
+    table = conversion(
+        symbol=["MSFT", "AAPL"], date=[D2, D1], kind=["conversion"] * 2, value=[1.0] * 2, into=[None] * 2
+    )
+    with pytest.raises(DataError, match=r"^The conversion of AAPL 2014-06-06 and 1 more has into missing"):
+        dataclasses.replace(bars, actions=table)
 
 
 def test_intraday_bars_keep_the_actions_of_their_days() -> None:

@@ -116,6 +116,98 @@ class TestWhatIsLeft:
         assert found.volume is original.volume
 
 
+def converts(*rows: tuple[str, int, float, str], also: pl.DataFrame | None = None) -> pl.DataFrame:
+    made = table(*((symbol, n, "conversion", value) for symbol, n, value, _ in rows))
+    made = made.with_columns(into=pl.Series([into for *_, into in rows], dtype=pl.String))
+    return made if also is None else pl.concat([made, also], how="diagonal")
+
+
+class TestConversions:
+    # A turns into half a share of B on day 2 and 3 in cash; before it has split, and B splits and pays after it.
+    OTHERS = table(("A", 1, "split", 2.0), ("A", 2, "special_dividend", 3.0), ("B", 2, "split", 3.0),
+                   ("B", 3, "split", 2.0), ("B", 3, "dividend", 1.0), ("A", 1, "dividend", 4.0))  # fmt: skip
+
+    def world(self) -> Bars:
+        columns = {"A": [40, 20, NAN, NAN], "B": [90, 102, 36, 19]}
+        return bars(columns, converts(("A", 2, 0.5, "B"), also=self.OTHERS))
+
+    def test_split(self) -> None:
+        left = adjust(self.world(), kind="split").actions
+        assert left is not None
+        # A share of A is one still; those of B are halved by the split after the day, not by that of the day.
+        assert left.select("symbol", "date", "kind", "value").rows() == table(
+            ("A", 1, "dividend", 4.0), ("A", 2, "conversion", 1.0), ("A", 2, "special_dividend", 3.0),
+            ("B", 3, "dividend", 1.0)
+        ).rows()  # fmt: skip
+        assert left.columns == ["symbol", "date", "kind", "value", "into"]
+
+    def test_total_return(self) -> None:
+        left = adjust(self.world()).actions
+        assert left is not None
+        factor = 19 / 20 / 2
+        assert left.rows() == [
+            ("A", day(2), "conversion", pytest.approx(0.5 / factor, rel=1e-15), "B"),
+            ("A", day(2), "special_dividend", 3.0, None),
+        ]
+
+    def test_forward_the_old_shares_are_more(self) -> None:
+        left = adjust(self.world(), kind="split", direction="forward").actions
+        assert left is not None
+        kept = {row["kind"]: row["value"] for row in left.filter(symbol="A", date=day(2)).rows(named=True)}
+        # A doubled before, and B tripled on the day itself: 0.5 new for 1 old is 0.5 / 3 for 0.5.
+        assert kept == {"conversion": pytest.approx(0.5 * 2 / 3, rel=1e-15), "special_dividend": 6.0}
+
+    def test_into_a_symbol_that_the_bars_do_not_have(self) -> None:
+        left = adjust(self.world().select("A"), kind="split", direction="forward").actions
+        assert left is not None
+        assert left.filter(kind="conversion").select("value", "into").rows() == [(1.0, "B")]
+
+    def test_no_factor_leaves_it_as_it_is(self) -> None:
+        made = bars({"A": [4.0, NAN], "B": [8.0, 9.0]}, converts(("A", 1, 0.5, "B")))
+        for kind in KINDS:
+            left = adjust(made, kind=kind)
+            assert left.close is made.close
+            assert left.actions.equals(made.actions)  # type: ignore[union-attr]
+
+    def test_inverse_gives_the_table_back(self) -> None:
+        made = self.world()
+        back = adjust(adjust(made), inverse=True, actions=made.actions)
+        assert back.actions.equals(made.actions)  # type: ignore[union-attr]
+        np.testing.assert_allclose(back.close.values, made.close.values, rtol=1e-14)
+
+    def test_cash_of_a_symbol_that_trades_on_is_in_its_prices(self) -> None:
+        made = bars({"A": [40, 20, 17, 17], "B": [90, 102, 36, 19]}, converts(("A", 2, 0.5, "B"), also=self.OTHERS))
+        left = adjust(made).actions
+        assert left is not None
+        assert left["kind"].to_list() == ["conversion"]
+
+    def test_intraday_the_session_counts(self) -> None:
+        times = np.array(["2024-01-02T18", "2024-01-02T21", "2024-01-03T18", "2024-01-03T21"], dtype="datetime64[us]")
+        values = np.array([[10.0, 16.0], [10.0, 16.0], [NAN, 8.0], [NAN, 8.0]])
+        values = np.vstack([values, [[NAN, 2.0]]])
+        times = np.append(times, np.datetime64("2024-01-04T21", "us"))
+        close = Panel(values, times, ["A", "B"], frequency=Frequency(504, "XNYS"))
+        actions = converts(("A", 2, 1.25, "B"), also=table(("B", 2, "split", 2.0), ("B", 3, "split", 4.0)))
+        left = adjust(as_bars(close, adjusted="none", actions=actions), kind="split").actions
+        assert left is not None
+        assert left["value"].to_list() == [5.0]
+
+    @pytest.mark.parametrize("kind", ["split", "spinoff"])
+    def test_a_split_on_the_day_of_a_conversion(self, kind: str) -> None:
+        made = bars({"A": [4.0, NAN], "B": [8.0, 9.0]}, converts(("A", 1, 0.5, "B"), also=table(("A", 1, kind, 0.5))))
+        with pytest.raises(DataError, match=f"The {kind} of A 2024-01-02 stands on the day of its conversion"):
+            adjust(made)
+
+    def test_a_bad_one(self) -> None:
+        with pytest.raises(DataError, match=r"The conversion of A 2024-01-02 is 0; a conversion is the number of new"):
+            adjust(example(), actions=converts(("A", 1, 0.0, "B")))
+
+    def test_frames_take_no_notice(self) -> None:
+        frame = pl.DataFrame({"date": [day(0), day(1)], "symbol": ["A", "A"], "close": [4.0, 2.0]})
+        actions = converts(("A", 1, 0.5, "B"))
+        assert adjust(frame, actions=actions)["close"].to_list() == [4.0, 2.0]
+
+
 class TestRefused:
     def test_nothing_known_of_actions(self) -> None:
         with pytest.raises(InputError, match="test has no table of corporate actions"):
@@ -290,6 +382,35 @@ def test_split_then_dividends_is_both(world: tuple, convention: str, one: str, o
             np.testing.assert_allclose(a / a[known[0]], b / b[known[0]], rtol=1e-12)
             if one == other:
                 np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@given(worlds(), st.sampled_from(CONVENTIONS), st.sampled_from(KINDS), st.sampled_from(DIRECTIONS), st.integers(1, 16))
+def test_a_conversion_is_worth_the_same_in_adjusted_prices(
+    world: tuple, convention: str, kind: str, direction: str, when: int
+) -> None:
+    """A share of A on the bar before against the shares of B on the bar of the day, by raw and by adjusted closes."""
+    bars_, rows = world
+    rows = [row for row in rows if row[:2] != ("A", when) or row[2] not in ("split", "spinoff")]
+    actions = converts(("A", when, 0.75, "B"), also=table(*rows))
+    assume(convention == "close_plus_dividend" or all_payable(bars_, rows))
+    days = bars_.dates.astype(object)
+    row = int(np.searchsorted(bars_.dates, np.datetime64(day(when))))
+    assume(0 < row < len(days))
+    found = adjust(replace(bars_, actions=actions), convention=convention, kind=kind, direction=direction)
+    assert found.actions is not None
+    [shares] = found.actions.filter(kind="conversion")["value"]
+    raw, new = bars_.close.values, found.close.values
+    worth, again = 0.75 * raw[row, 1] / raw[row - 1, 0], shares * new[row, 1] / new[row - 1, 0]
+    np.testing.assert_allclose(again, worth, rtol=1e-12)
+    # A step at a time is the same.
+    if kind == "total_return":
+        twice = adjust(
+            adjust(replace(bars_, actions=actions), kind="split", direction=direction),
+            convention=convention,
+            direction=direction,
+        )
+        assert twice.actions is not None
+        np.testing.assert_allclose(twice.actions.filter(kind="conversion")["value"], [shares], rtol=1e-12)
 
 
 @given(worlds(), st.sampled_from(CONVENTIONS))

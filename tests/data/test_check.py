@@ -51,9 +51,9 @@ def test_recorded_actions_explain_moves_and_are_checked(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write(store, frame().with_columns(pl.col("close") * halved))
     assert check(store, "one").select("rule", "symbol", "date").rows() == [("unrecorded_split", "A", DAY)]
-    store.update("one", actions=row("actions", "A", DAY, "split", 2.0, None, None))
+    store.update("one", actions=row("actions", "A", DAY, "split", 2.0, None, None, None))
     assert check(store, "one").height == 0
-    store.update("one", actions=row("actions", "B", DAY, "split", 2.0, None, None))
+    store.update("one", actions=row("actions", "B", DAY, "split", 2.0, None, None, None))
     assert check(store, "one").select("rule", "symbol").rows() == [("split_no_move", "B")]
 
 

@@ -189,10 +189,11 @@ def test_an_update_adds_and_corrects_and_says_nothing_twice(store, tmp_path):
     (tmp_path / "A.csv").write_text("Date,Close\n2024-01-03,6.5\n2024-01-04,7\n")
     second = ingest(tmp_path / "A.csv", store=store, dataset="d", mode="update")
     assert (first.version, second.version, second.adjusted.value) == (1, 2, "split")
+    assert (first.replaced, second.replaced) == (0, 1)
     assert store.table("d", "bars")["close"].to_list() == [5.0, 6.5, 7.0]
     assert (store.describe("d").note, store.describe("d").source) == ("mine", str(tmp_path / "A.csv"))
     third = ingest(tmp_path / "A.csv", store=store, dataset="d", mode="update")
-    assert (third.version, third.committed) == (2, False)
+    assert (third.version, third.committed, third.replaced) == (2, False, 0)
     known = store.describe("d", known_at=store.versions("d")["committed_at"][0])
     assert known.version == 1
 

@@ -189,7 +189,25 @@ def test_bars_and_actions_that_come_or_go_are_restatements(store):
         ("C", DAYS[48], "close", 36.0, None),
     ]
     assert any("C: 1 stored bars are not in the new history" in note for note in report.notes)
+    # What to do about an action that the vendor has no more is said, and does what it says.
+    [note] = [note for note in report.notes if note.startswith("B: ")]
+    assert note == (
+        f"B: the vendor has no dividend of {DAYS[49]} any more, and the store has: left as stored. "
+        '`store.update("d", withdraw={"actions": rows})` takes out rows of `store.table("d", "actions", symbols="B")`.'
+    )
+    assert store.table("d", "actions", symbols="B").height == 1
+    store.update("d", withdraw={"actions": store.table("d", "actions", symbols="B")})
+    assert store.table("d", "actions", symbols="B").height == 0
+    assert "B" not in run(store, vendor, end=DAYS[52], overlap=5).restated["symbol"]
     assert store.table("d", "actions", symbols="A")["value"].to_list() == [0.25]
+
+
+def test_what_the_owner_has_booked_by_hand_is_no_restatement(store):
+    vendor = Vendor()
+    run(store, vendor, end=DAYS[50])
+    by_hand = {"symbol": ["A", "B"], "date": [DAYS[49]] * 2, "kind": ["conversion", "delisting"], "value": [1.0, -1.0]}
+    store.update("d", actions=pl.DataFrame(by_hand | {"into": ["C", None]}))
+    assert run(store, vendor, end=DAYS[51], overlap=5).clean
 
 
 def test_noise_below_the_tolerance_is_no_restatement(store):

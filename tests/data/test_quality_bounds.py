@@ -85,7 +85,7 @@ def rules(fields: dict[str, np.ndarray], **tables: pl.DataFrame) -> list[str]:
 
 
 def booked(kind: str, value: float) -> pl.DataFrame:
-    return pl.DataFrame([("S00", DAY, kind, value, None, None)], schema=schemas.TABLES["actions"].schema, orient="row")
+    return schemas.whole(pl.DataFrame({"symbol": "S00", "date": DAY, "kind": kind, "value": value}), "actions")
 
 
 PLAIN = Case(move=-0.345)  # near no simple ratio: 3:2 is 0.405, 4:3 is 0.288

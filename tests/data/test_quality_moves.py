@@ -50,7 +50,7 @@ def scaled(fields: dict[str, np.ndarray], rows: slice, factor: float, column: in
 
 
 def booked(kind: str, value: float, day: date = DAY, symbol: str = "S00") -> pl.DataFrame:
-    return pl.DataFrame([(symbol, day, kind, value, None, None)], schema=schemas.TABLES["actions"].schema, orient="row")
+    return schemas.whole(pl.DataFrame({"symbol": symbol, "date": day, "kind": kind, "value": value}), "actions")
 
 
 def names(found: pl.DataFrame) -> list[tuple]:
@@ -308,12 +308,72 @@ def test_actions_of_other_days_and_symbols() -> None:
             booked("dividend", 0.01, START, "S01"),  # before the first bar
             booked("dividend", 0.01, last, "S02"),  # after the last
             booked("split", 5.0, DAY, "else"),
-            booked("delisting", -0.3, DAY),
         ]
     )
     found = quality(bars(fields), actions=frame)
     assert names(found.filter(rule="action_no_bar")) == [("action_no_bar", "S00", DAY)]
     assert set(found["rule"]) == {"action_no_bar", "gap", "starts_late", "ends_early"}
+
+
+def leaves(kind: str, into: str | None = None, day: date = DAY, symbol: str = "S00") -> pl.DataFrame:
+    return booked(kind, 1.0, day, symbol).with_columns(into=pl.lit(into, pl.String))
+
+
+def ended(symbol: int, row: int = AT) -> dict[str, np.ndarray]:
+    """The market in which a symbol has its last bar before a row."""
+    fields = market()
+    for values in fields.values():
+        values[row:, symbol] = np.nan
+    return fields
+
+
+@pytest.mark.parametrize(("kind", "into"), [("delisting", None), ("conversion", "S01")])
+def test_an_end_that_an_action_explains_is_no_finding(kind: str, into: str | None) -> None:
+    here = bars(ended(0))
+    assert names(quality(here)) == [("ends_early", "S00", DAY - timedelta(days=1))]
+    assert quality(here, actions=leaves(kind, into)).height == 0
+    # Nor when it comes after a pause, but not when it is of a time before the last close, or of another symbol.
+    assert quality(here, actions=leaves(kind, into, DAY + timedelta(days=9))).height == 0
+    assert "ends_early" in set(quality(here, actions=leaves(kind, into, DAY - timedelta(days=1)))["rule"])
+    other = leaves(kind, "S01" if into else None, START + timedelta(days=T - 1), "S02")
+    assert "ends_early" in set(quality(here, actions=other)["rule"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "into", "said"), [("delisting", None, "was delisted"), ("conversion", "S01", "turned into S01")]
+)
+def test_a_symbol_that_trades_on(kind: str, into: str | None, said: str) -> None:
+    here = bars(market())
+    [row] = quality(here, actions=leaves(kind, into)).rows(named=True)
+    last = START + timedelta(days=T - 1)
+    assert (row["rule"], row["symbol"], row["date"], row["end"]) == ("trades_on", "S00", DAY, last)
+    assert row["severity"] == "error"
+    assert row["detail"] == f"{said} on {DAY}; {T - AT} closes from then on"
+    # The last close on the very day is one too many.
+    [row] = quality(bars(ended(0, AT + 1)), actions=leaves(kind, into)).filter(rule="trades_on").rows(named=True)
+    assert (row["date"], row["end"]) == (DAY, DAY)
+    assert row["detail"].endswith("; 1 close from then on")
+
+
+def test_a_conversion_into_what_has_no_price() -> None:
+    def lost(fields: dict[str, np.ndarray], into: str) -> list[tuple]:
+        found = quality(bars(fields), actions=leaves("conversion", into)).filter(rule="conversion_lost")
+        return found.select("symbol", "date", "severity", "detail").rows()
+
+    assert lost(ended(0), "ELSE") == [("S00", DAY, "warning", "into ELSE, which is none of the symbols")]
+    fields = ended(0)
+    for values in fields.values():
+        values[AT:, 1] = np.nan
+    day = DAY - timedelta(days=1)
+    assert lost(fields, "S01") == [("S00", DAY, "warning", f"into S01, which has its last close on {day}")]
+    for values in fields.values():
+        values[:, 1] = np.nan
+    assert lost(fields, "S01") == [("S00", DAY, "warning", "into S01, which has no close")]
+    # It may begin later: the next close is what the shares are worth.
+    fields = ended(0)
+    for values in fields.values():
+        values[: AT + 5, 1] = np.nan
+    assert lost(fields, "S01") == []
 
 
 def test_the_bars_own_actions_are_taken() -> None:

@@ -176,6 +176,24 @@ def test_an_update_that_fails_leaves_the_old_version(store: Store, monkeypatch: 
             assert store.bars("x").content_hash == held
 
 
+def test_a_withdrawal_that_fails_withdraws_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = store.table("x", "bars").row(0, named=True)
+    rows = pl.DataFrame([{"symbol": bar["symbol"], "date": bar["date"], "kind": kind, "value": 2.0} for kind in
+                         ("dividend", "split")])  # fmt: skip
+    store.update("x", actions=rows)
+    before, held = files(store), store.table("x", "actions")
+    for call, places in (("fsync", range(5)), ("replace", range(2))):
+        for allowed in places:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, call, Breaks(getattr(os, call), allowed))
+                with pytest.raises(StoreError, match="could not be written: No space left"):
+                    store.update("x", withdraw={"actions": rows[:1]})
+            assert files(store) == before
+            assert store.table("x", "actions").equals(held)
+    assert store.update("x", withdraw={"actions": rows[:1]}).committed
+    assert store.table("x", "actions")["kind"].to_list() == ["split"]
+
+
 def test_a_real_limit_on_file_size(store: Store) -> None:
     """The system itself refuses the bytes, inside Polars' writer."""
     code = """

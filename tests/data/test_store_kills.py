@@ -48,16 +48,23 @@ def actions():
 with tempfile.TemporaryDirectory() as other:
     Store(other).write("x", frame(30, 12), calendar="24/7", adjusted="none")
     Store(other).update("x", frame(5, 14), actions=actions())
+    Store(other).update("x", frame(5, 14), withdraw={"actions": Store(other).table("x", "actions")})
     Store(other).bars("x").content_hash
 say("warm")
 sys.stdin.readline()
 while True:
-    kind = rng.choice(["write", "update", "update", "update", "prune"])
+    kind = rng.choice(["write", "update", "update", "update", "withdraw", "prune"])
     say("begin", kind)
     if kind == "write":
         done = store.write("x", frame(30, 12), calendar="24/7", adjusted="none", actions=actions()).version
     elif kind == "update":
         done = store.update("x", frame(5, 14), actions=actions()).version
+    elif kind == "withdraw":
+        # The table may be empty by now, and is read by the same eyes that look after a kill.
+        gone = store.table("x", "actions").head(2)
+        left = store.table("x", "actions").height - gone.height
+        done = store.update("x", frame(5, 14), withdraw={"actions": gone}).version
+        assert store.table("x", "actions").height == left
     else:
         known = store.versions("x")["committed_at"]
         say("pruning", int(store.versions("x")["version"][-1]))
@@ -127,7 +134,7 @@ def rounds(folder: Path, kills: int, seed: int) -> Counter:
     store = Store(folder)
     start = pl.DataFrame({"date": [date(2022, 12, 1)], "symbol": ["S0"], "close": [1.0]})
     store.write("x", start, calendar="24/7", adjusted="none")
-    # Of each version: the hash of its parts and facts, and of the bars that it reads as.
+    # Of each version: the hash of its parts and facts, and of the bars that it reads as, actions included.
     known = {1: (store.describe("x").hash, store.bars("x").content_hash)}
     counts: Counter = Counter()
     coming = Writer(folder, seed * 10_000)
@@ -198,7 +205,7 @@ def test_a_writer_killed_two_hundred_times(tmp_path: Path, capsys: pytest.Captur
         print(f"\nstore: {dict(sorted(counts.items()))}")
     assert counts["kills"] == 200
     # Of the moments that matter, each was hit.
-    for moment in ("write", "update", "prune"):
+    for moment in ("write", "update", "withdraw", "prune"):
         assert counts[f"killed in {moment}"] > 0
 
 

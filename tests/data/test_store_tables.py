@@ -168,6 +168,38 @@ ACTION = "In table actions of dataset x, value of AAPL 2014-06-10"
             DataError,
             "a delisting is a return, at least",
         ),
+        (
+            "actions",
+            having("actions", kind=["conversion"], value=[0.0], into=["MSFT"]),
+            DataError,
+            f"{ACTION} conversion is 0; a conversion is a number of new shares per old one, above 0",
+        ),
+        (
+            "actions",
+            having("actions", kind=["conversion"]),
+            DataError,
+            "into of AAPL 2014-06-10 conversion is null; a conversion names the symbol whose shares take over",
+        ),
+        (
+            "actions",
+            having("actions", kind=["conversion"] * 2, date=[D2, D3], into=[None, None]),
+            DataError,
+            "into of AAPL 2014-06-10 conversion and 1 more is null",
+        ),
+        (
+            "actions",
+            having("actions", kind=["conversion"], into=["AAPL"]),
+            DataError,
+            "into of AAPL 2014-06-10 conversion is AAPL; a conversion is into another symbol",
+        ),
+        (
+            "actions",
+            having("actions", into=["MSFT"]),
+            DataError,
+            "into of AAPL 2014-06-10 split is MSFT; only a conversion is into another symbol",
+        ),
+        ("actions", having("actions", kind=["conversion"], into=[" B"]), LabelError, "Symbol ' B' of table actions"),
+        ("actions", having("actions", kind=["conversion"], into=[1]), KindError, "Column into of table actions of"),
         ("borrow", having("borrow", rate=[-0.1]), DataError, "rate of AAPL 2014-06-09 is -0.1; a borrow rate"),
         ("borrow", having("borrow", available=[-1.0]), DataError, "a number of shares is 0 or more"),
         ("members", having("members", end=[D1]), DataError, "end of AAPL 2014-06-09 is 2014-06-09; an interval ends"),
@@ -193,6 +225,8 @@ def test_refused(store: Store, table: str, frame: Any, error: type[Exception], s
     [
         ("actions", having("actions", kind=["delisting"], value=[-1.0])),
         ("actions", having("actions", symbol=["NOT_IN_BARS"])),
+        ("actions", having("actions", kind=["conversion"], into=["NOT_IN_BARS"])),
+        ("actions", having("actions", into=[None])),
         ("actions", having("actions", value=[2], note=[None])),
         ("borrow", having("borrow", rate=[None], available=[None])),
         ("members", having("members", end=[None])),
@@ -231,11 +265,39 @@ class TestUpdate:
         assert change.changed.rows() == [("actions", "AAPL", D2, "value", "7.0", "8.0")]
         # The note stays: the frame has no such column.
         assert store.table("x", "actions").rows() == [
-            ("AAPL", D2, "split", 8.0, None, "first"),
-            ("MSFT", D3, "dividend", 0.5, None, None),
+            ("AAPL", D2, "split", 8.0, None, None, "first"),
+            ("MSFT", D3, "dividend", 0.5, None, None, None),
         ]
         assert store.describe("x").change == "updated: actions 1 added, 1 changed"
         assert len(store.describe("x").of("actions")) == 1
+
+    def test_a_conversion_is_corrected_like_any_row(self, store: Store) -> None:
+        write(store, actions=having("actions", kind=["conversion"], value=[0.5], into=["MSFT"]))
+        change = store.update("x", actions=having("actions", kind=["conversion"], value=[0.5], into=["IBM"]))
+        assert change.changed.rows() == [("actions", "AAPL", D2, "into", "MSFT", "IBM")]
+        assert store.table("x", "actions")["into"].to_list() == ["IBM"]
+
+    def test_conversions_are_the_only_rows_that_need_the_newer_column(self, store: Store) -> None:
+        """A table without them is stored as before there was `into`: the same bytes, which are read as before."""
+
+        def part() -> Any:
+            return store.describe("x").of("actions")[0]
+
+        def columns() -> list[str]:
+            return pl.read_parquet(store.path / "x" / part().file).columns
+
+        write(store, actions=having("actions", into=[None], note=["x"]))
+        older = ["symbol", "date", "kind", "value", "pay_date", "note"]
+        assert columns() == older
+        assert store.table("x", "actions").schema == TABLES["actions"].schema
+        assert store.table("x", "actions").rows() == [("AAPL", D2, "split", 7.0, None, None, "x")]
+        first = part()
+        conversion = having("actions", kind=["conversion"], into=["MSFT"])
+        store.update("x", actions=conversion)
+        assert columns() == list(TABLES["actions"].schema)
+        assert store.table("x", "actions")["into"].to_list() == ["MSFT", None]
+        store.update("x", withdraw={"actions": conversion})
+        assert (columns(), part()) == (older, first)
 
     def test_null_is_a_key_like_another(self, store: Store) -> None:
         write(store, reference=GOOD["reference"])
@@ -314,6 +376,95 @@ class TestTable:
             store.table("y", "bars")
 
 
+class TestWithdraw:
+    """Rows leave a table by their key; the versions before keep them."""
+
+    ROWS = pl.concat([having("actions", date=[D2, D3]), having("actions", kind=["dividend"], value=[0.5])])
+
+    @pytest.mark.parametrize("table", list(GOOD))
+    def test_each_table(self, store: Store, table: str) -> None:
+        write(store, **{table: GOOD[table]})
+        held, moment = store.table("x", table), store.describe("x").committed_at
+        change = store.update("x", withdraw={table: held.lazy()})
+        assert (change.version, change.committed, change.added, change.unchanged) == (2, True, 0, 0)
+        assert change.changed.height == 0
+        assert list(change.withdrawn) == [table]
+        assert change.withdrawn[table].equals(held)
+        facts = store.describe("x")
+        assert facts.change == f"updated: {table} 1 withdrawn"
+        # It has the table still, and says that there is nothing.
+        assert (facts.tables, facts.of(table)) == ({"bars": 6, table: 0}, ())
+        assert store.table("x", table).equals(empty(table))
+        assert store.table("x", table, known_at=moment).equals(held)
+        assert Store(store.path).table("x", table, known_at=moment).equals(held)
+        assert store.update("x", **{table: held}).added == 1
+        assert store.table("x", table).equals(held)
+
+    def test_by_the_columns_of_the_key_alone(self, store: Store) -> None:
+        write(store, actions=self.ROWS)
+        keys = pl.DataFrame({"symbol": ["AAPL"] * 2, "date": [D3, D3], "kind": ["split"] * 2, "value": ["?"] * 2})
+        change = store.update("x", withdraw={"actions": keys.with_columns(pl.col("symbol").cast(pl.Categorical))})
+        assert change.withdrawn["actions"].select("date", "kind", "value").rows() == [(D3, "split", 7.0)]
+        assert store.table("x", "actions").select("date", "kind").rows() == [(D2, "dividend"), (D2, "split")]
+        assert [action["kind"] for action in store.bars("x").actions.rows(named=True)] == ["dividend", "split"]  # type: ignore[union-attr]
+
+    def test_null_in_a_key(self, store: Store) -> None:
+        write(store, reference=pl.concat([GOOD["reference"], having("reference", start=[D2])], how="diagonal"))
+        change = store.update("x", withdraw={"reference": GOOD["reference"].drop("value")})
+        assert change.withdrawn["reference"]["start"].to_list() == [None]
+        assert store.table("x", "reference")["start"].to_list() == [D2]
+
+    def test_withdrawn_before_others_are_added(self, store: Store) -> None:
+        write(store, actions=self.ROWS.with_columns(note=pl.lit("old")))
+        new = having("actions", value=[8.0, 8.0], date=[D1, D2])
+        change = store.update("x", bars().head(1), actions=new, withdraw={"actions": self.ROWS.filter(kind="split")})
+        # The split of D2 is a new one: nothing of the old row stays, and nothing was corrected.
+        assert (change.added, change.unchanged, change.changed.height) == (2, 1, 0)
+        assert change.withdrawn["actions"].height == 2
+        assert store.table("x", "actions").select("date", "kind", "value", "note").rows() == [
+            (D1, "split", 8.0, None), (D2, "dividend", 0.5, "old"), (D2, "split", 8.0, None)
+        ]  # fmt: skip
+        assert store.describe("x").change == "updated: actions 2 withdrawn; actions 2 added, 0 changed"
+
+    def test_withdrawn_although_the_rest_says_nothing_new(self, store: Store) -> None:
+        write(store, actions=self.ROWS)
+        kept = self.ROWS.filter(kind="dividend")
+        change = store.update("x", actions=kept, withdraw={"actions": self.ROWS.filter(kind="split")})
+        assert (change.committed, change.added, change.unchanged) == (True, 0, 1)
+        assert store.table("x", "actions")["kind"].to_list() == ["dividend"]
+
+    def test_nothing_to_withdraw(self, store: Store) -> None:
+        write(store, actions=self.ROWS)
+        for nothing in (None, {}, {"actions": self.ROWS[:0]}, {"members": empty("members")}):
+            change = store.update("x", withdraw=nothing)
+            assert (change.committed, change.withdrawn) == (False, {})
+        assert store.versions("x").height == 1
+        assert store.describe("x").tables == {"bars": 6, "actions": 3}
+
+    @pytest.mark.parametrize(
+        ("withdraw", "error", "said"),
+        [
+            ({"actions": having("actions", date=[D1])}, InputError, "Table actions of dataset x has no AAPL 2014-06-09"
+             " split to withdraw. Hint: `store.table(\"x\", \"actions\")` shows what it has"),
+            ({"actions": having("actions", date=[D1, D2, D3], symbol=["A"] * 3)}, InputError, "split and 2 more to"),
+            ({"borrow": GOOD["borrow"]}, InputError, "Table borrow of dataset x has no AAPL 2014-06-09 to withdraw"),
+            ({"bars": bars()}, InputError, "`withdraw` names 'bars'. Hint: a bar is put into quarantine"),
+            ({"prices": bars()}, InputError, "Rows can be withdrawn from actions, borrow, members, reference, events"),
+            ({"actions": GOOD["actions"].drop("kind")}, InputError, "have no column `kind` (they have symbol, d"),
+            ({"actions": having("actions", date=["2014-06-10"])}, KindError, "Column date of table actions of dataset"),
+            ({"actions": [1]}, KindError, "`withdraw` of table actions of dataset x needs a Polars frame"),
+            (GOOD["actions"], KindError, "`withdraw` must say from which table, received DataFrame."),
+        ],
+    )  # fmt: skip
+    def test_refused(self, store: Store, withdraw: Any, error: type[Exception], said: str) -> None:
+        write(store, actions=self.ROWS)
+        with pytest.raises(error) as caught:
+            store.update("x", members=GOOD["members"], withdraw=withdraw)
+        assert said in str(caught.value)
+        assert store.versions("x").height == 1
+        assert store.table("x", "actions").height == 3
+
+
 class TestBars:
     ACTIONS = pl.DataFrame(
         {
@@ -354,6 +505,8 @@ class TestBars:
         ("stored", "asked", "left"),
         [
             ("none", "none", ["delisting", "split", "dividend"]),
+            ("none", "split", ["delisting", "dividend"]),
+            ("none", "total_return", ["delisting"]),
             ("split", "split", ["delisting", "dividend"]),
             ("split", "total_return", ["delisting"]),
             ("total_return", "total_return", ["delisting"]),
@@ -383,6 +536,39 @@ class TestBars:
         write(store, adjusted=stored, actions=self.ACTIONS)
         with pytest.raises(InputError, match=said):
             store.bars("x", adjust=asked)
+
+    @pytest.mark.parametrize(
+        ("stored", "asked"),
+        [
+            ("none", "none"),
+            ("none", "split"),
+            ("none", "total_return"),
+            ("split", "total_return"),
+            ("total_return", "total_return"),
+            ("unknown", None),
+        ],
+    )
+    def test_a_conversion_and_its_cash_are_always_left(self, store: Store, stored: str, asked: str | None) -> None:
+        # A merger on D3: half a share of MSFT and 3 in cash; a dividend of AAPL the day before.
+        actions = pl.DataFrame(
+            {
+                "symbol": ["AAPL"] * 3,
+                "date": [D3, D3, D2],
+                "kind": ["conversion", "special_dividend", "dividend"],
+                "value": [0.5, 3.0, 1.0],
+                "into": ["MSFT", None, None],
+            }
+        )
+        ending = bars().filter((pl.col("symbol") != "AAPL") | (pl.col("date") < D3))
+        write(store, ending, adjusted=stored, actions=actions)
+        left = store.bars("x", adjust=asked).actions
+        assert left is not None
+        rows = left.select("date", "kind", "value", "into").rows()
+        merger = [(D3, "conversion", 0.5, "MSFT"), (D3, "special_dividend", 3.0, None)]
+        before = [(D2, "dividend", 1.0, None)] if asked in ("none", "split") else []
+        assert rows == before + merger
+        # Under one of the two symbols it stays: whoever books it must know.
+        assert store.bars("x", adjust=asked, symbols="AAPL").actions["into"].to_list()[-2:] == ["MSFT", None]
 
     def test_nothing_known_of_actions_is_not_none_of_them(self, store: Store) -> None:
         write(store)

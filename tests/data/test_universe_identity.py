@@ -48,6 +48,53 @@ FACEBOOK = [
 ]
 
 
+class TestChanges:
+    def test_facebook_becomes_meta(self) -> None:
+        rows = [
+            ("FB.1", "FB", date(1999, 9, 29), date(2003, 3, 29)),
+            ("FB", "FB", date(2012, 5, 18), date(2022, 6, 9)),
+            ("FB", "META", date(2022, 6, 9), None),
+        ]
+        found = history(*rows).to_actions()
+        assert found.schema == TABLES["actions"].schema
+        # The earlier owner of the ticker did not turn into anything.
+        assert found.rows() == [("FB", date(2022, 6, 9), "conversion", 1.0, "META", None, "the ticker of FB")]
+
+    def test_chains_of_map_files(self) -> None:
+        found = SymbolHistory.from_map_files(maps(*WASTE, *GOOGLE)).to_actions()
+        assert found.select("symbol", "date", "into").rows() == [
+            ("GOOCV", date(2014, 4, 3), "GOOG"),
+            ("GOOG", date(2014, 4, 3), "GOOGL"),
+            ("UW", date(1998, 7, 17), "WMI"),
+            ("WMI", date(2009, 8, 5), "WM"),
+        ]
+
+    def test_dates_move_to_sessions(self) -> None:
+        # Good Friday was the last day of the old ticker.
+        told = history(("1", "A", None, date(2024, 3, 30)), ("1", "B", date(2024, 3, 30), None))
+        assert told.to_actions()["date"].to_list() == [date(2024, 3, 30)]
+        assert told.to_actions(calendar="XNYS")["date"].to_list() == [date(2024, 4, 1)]
+        with pytest.raises(InputError, match="NOWHERE"):
+            told.to_actions(calendar="NOWHERE")
+
+    @pytest.mark.parametrize(("gap", "found"), [(7, []), (8, [date(2024, 3, 9)]), (0, [])])
+    def test_who_was_gone_and_came_back_did_not_turn_into_itself(self, gap: int, found: list[date]) -> None:
+        told = history(("1", "A", None, date(2024, 3, 1)), ("1", "B", date(2024, 3, 9), None))
+        assert told.to_actions(gap=gap)["date"].to_list() == found
+        assert told.to_actions()["date"].to_list() == []
+
+    @pytest.mark.parametrize("gap", [-1, 1.5, True])
+    def test_a_gap_is_a_number_of_days(self, gap: object) -> None:
+        with pytest.raises((InputError, KindError), match="`gap` must be an integer >= 0"):
+            history(("1", "A", None, None)).to_actions(gap=gap)  # type: ignore[arg-type]
+
+    def test_nothing_changed(self) -> None:
+        same = history(("1", "A", None, date(2024, 3, 1)), ("1", "A", date(2024, 3, 1), None), ("2", "B", None, None))
+        for found in (same.to_actions(calendar="XNYS"), history().to_actions()):
+            assert found.schema == TABLES["actions"].schema
+            assert found.height == 0
+
+
 class TestMapFiles:
     def test_rows_are_last_days(self) -> None:
         found = SymbolHistory.from_map_files(maps(*WASTE)).table.sort("start")

@@ -74,8 +74,8 @@ class TestDelistingActions:
         assert found.schema == TABLES["actions"].schema
         # Good Friday and the weekend follow: the first session without a price is Easter Monday.
         assert found.rows() == [
-            ("A", date(2024, 4, 1), "delisting", 0.02, None, "given"),
-            ("B", date(2024, 4, 1), "delisting", -0.4, None, "given"),
+            ("A", date(2024, 4, 1), "delisting", 0.02, None, None, "given"),
+            ("B", date(2024, 4, 1), "delisting", -0.4, None, None, "given"),
         ]
 
     @pytest.mark.parametrize(

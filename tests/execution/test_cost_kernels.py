@@ -35,13 +35,13 @@ TABLE = [
 @pytest.mark.parametrize("function", [commission, commission.py_func], ids=["compiled", "python"])
 @pytest.mark.parametrize(("schedule", "shares", "price", "fee"), TABLE)
 def test_schedules(function, schedule, shares, price, fee):
-    charged = function(float(shares), shares * price, *Costs(commission=schedule).parameters())
+    charged = function(float(shares), shares * price, Costs(commission=schedule).numbers()["commission"], 0)
     np.testing.assert_allclose(charged, fee, rtol=1e-15)
 
 
 @pytest.mark.parametrize("schedule", [IBKR, Proportional(0.001, minimum=5.0), None])
 def test_no_shares_cost_nothing(schedule):
-    assert commission(0.0, 0.0, *Costs(commission=schedule).parameters()) == 0.0
+    assert commission(0.0, 0.0, Costs(commission=schedule).numbers()["commission"], 0) == 0.0
 
 
 money = st.floats(0.0, 1e6, allow_subnormal=False)
@@ -51,7 +51,7 @@ limits = st.one_of(st.just(np.inf), money)
 @given(st.floats(1e-6, 1e6), st.floats(1e-4, 1e4), st.floats(0.0, 1.0), st.floats(0.0, 0.5), money, limits, limits)
 def test_compiled_is_python_and_within_its_limits(shares, price, per_share, rate, minimum, fraction, most):
     value = shares * price
-    arguments = (shares, value, per_share, rate, minimum, fraction, most)
+    arguments = (shares, value, np.array([[0.0, 0.0, per_share, rate, minimum, fraction, most]]), 0)
     fee = commission(*arguments)
     assert fee == commission.py_func(*arguments)
     plain = per_share * shares + rate * value

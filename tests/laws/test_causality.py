@@ -142,6 +142,7 @@ EXAMPLES_ALONE = {
 _TABLE = "makes or reads a table, no Panel"
 # Public names of the rooms that are not functions of data, with the reason.
 EXEMPT: dict[str, str] = {
+    "quantlab.portfolio.Rebalancing": "a value",
     "quantlab.data.events.Events": "a table with notes",
     "quantlab.data.events.EventsLike": "a type",
     "quantlab.data.events.Lag": "a value",

@@ -73,7 +73,7 @@ ONE_MODULE = {
 # Import name -> the name that pyproject.toml declares, where they differ; markupsafe is a part of jinja2.
 INSTALLED_AS = {"markupsafe": "jinja2", "sklearn": "scikit_learn"}
 # Forced by a library at its door: module -> the reason. quantlab itself has no use for pandas.
-PANDAS_DOORS: dict[str, str] = {}
+PANDAS_DOORS: dict[str, str] = {"quantlab.backtest._neighbours": "vectorbt and to_pandas speak pandas"}
 # These may stand at the top of a module: they are loaded with it by those who asked for that module.
 TOP_OF_MODULE = {
     "pydantic": ("quantlab.cli._", "quantlab.live._"),

@@ -8,7 +8,9 @@ import pytest
 
 from quantlab import metrics, report, validation
 from quantlab.core import InputError, KindError, Panel
+from quantlab.execution import Account, Interest
 from quantlab.metrics import Estimate
+from quantlab.report._render import as_html
 
 
 def walked(value, path=""):
@@ -91,6 +93,60 @@ def test_costs_add_up_to_the_charges(told, result):
         5e-4, rel=1e-3
     )  # 5 basis points of the price before slippage
     assert kinds["Borrow"]["of_traded"] is None
+
+
+def test_sources_are_the_attribution_by_side(told, result):
+    table = result.attribution("side")
+    shown = {row["side"]: row for row in told["sources"]["rows"]}
+    # A free account earns and pays nothing by itself.
+    assert list(shown) == ["Long", "Short"]
+    for row in table.iter_rows(named=True):
+        if row["side"] != "cash":
+            mine = shown[row["side"].capitalize()]
+            assert (mine["price"], mine["profit"]) == (row["price"], row["profit"])
+            assert mine["costs"] == row["commission"] + row["fees"] + row["slippage"]
+            assert mine["financing"] == row["borrow"] <= 0
+    total = sum(row["profit"] for row in shown.values())
+    assert total == pytest.approx(result.equity.values[-1, 0] - result.initial, rel=1e-9)
+    assert sum(row["of_initial"] for row in shown.values()) == pytest.approx(total / result.initial, rel=1e-12)
+    for row in shown.values():
+        assert row["profit"] == pytest.approx(
+            sum(row[k] for k in ("price", "dividends", "costs", "financing")), rel=1e-9
+        )
+
+
+def test_interest_and_margin_are_told_where_there_are_any(bars, simulate, told):
+    few = bars.between(end=bars.dates[120])
+    weights = Panel([[0.5, 0.5, 0.5, -0.3, 0.0]], few.dates[9:10], few.symbols)
+    levered = simulate(weights, few, account=Account(interest=Interest(debit=0.06)))
+    found = report.content(levered, seed=1)
+    kinds = {row["kind"]: row for row in found["costs"]["rows"]}
+    assert kinds["Debit interest"]["currency"] == levered.charges["debit_interest"].sum() > 0
+    assert kinds["Debit interest"]["of_traded"] is None
+    assert "Fees" not in kinds
+    assert [bar["name"] for bar in found["charts"]["costs"]["bars"]][-1] == "Fees, interest, conversion"
+    assert "Debit interest" not in {row["kind"] for row in told["costs"]["rows"]}
+    assert len(told["charts"]["costs"]["bars"]) == 3
+    assert [row["side"] for row in found["sources"]["rows"]] == ["Long", "Short", "Account"]
+    assert found["sources"]["rows"][-1]["financing"] == -levered.charges["debit_interest"].sum()
+    trading = {row["what"]: row["value"] for row in found["trading"]["rows"]}
+    highest = np.nanmax(levered.margin.select("usage").values)
+    assert trading["Highest margin requirement, of equity"] == highest > 0.3
+    assert b"Where the profit came from" in as_html(found)
+
+
+def test_a_long_book_has_one_source_and_no_table_of_it(brief):
+    told = report.content(brief, seed=1)
+    assert [row["side"] for row in told["sources"]["rows"]] == ["Long"]
+    assert b"Where the profit came from" not in as_html(told)
+
+
+def test_a_fill_at_the_decisions_own_close_is_told(bars, simulate):
+    few = bars.between(end=bars.dates[30])
+    weights = Panel([[0.2] * 5], few.dates[9:10], few.symbols)
+    rules = report.content(simulate(weights, few, fill="same_close"), seed=1)["footer"]["rules"]
+    assert any("filled at its own close" in rule for rule in rules)
+    assert not any("on a later bar" in rule for rule in rules)
 
 
 def test_costs_of_each_year_are_those_of_its_bars(told, result):
@@ -216,7 +272,7 @@ def test_a_card_takes_no_interval_of_another_number(result, walk, draws):
 def test_gains_of_trades_name_the_costs_in_them(told, result):
     gains = {row["what"]: row["value"] for row in told["trading"]["rows"]}
     closed = [trade for trade in result.trades.iter_rows(named=True) if trade["status"] != "open"]
-    share = gains["of these with a gain, net of commission and slippage, before borrow fees"]
+    share = gains["of these with a gain, net of commission, fees and slippage, before borrow fees and dividends"]
     assert share == sum(trade["pnl"] > 0 for trade in closed) / len(closed)
 
 

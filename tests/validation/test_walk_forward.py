@@ -11,11 +11,20 @@ import pytest
 from quantlab import metrics as m
 from quantlab.backtest import simulate
 from quantlab.core import DataError, Frequency, InputError, KindError, LabelError, Panel, as_bars
-from quantlab.execution import Account, Bps, Costs
+from quantlab.execution import Account, Bps, Costs, Exits, Fill, NoMargin
+from quantlab.portfolio import Rebalancing
 from quantlab.validation import WalkForward, walk_forward
 
 FREE = {"account": Account(cash=1e6, lot=None), "fill": "next_close"}
 PRICED = {"account": Account(cash=1e6), "fill": "next_close", "costs": Costs(slippage=Bps(10))}
+RICH = PRICED | {
+    "account": Account(cash=1e6, margin=NoMargin()),
+    "fill": Fill("next_close", delay=2),
+    "exits": Exits(stop_loss=0.01),
+    "rebalance": Rebalancing(band=0.05),
+    "untradable": "make_room",
+    "delisting": -0.5,
+}
 
 
 def make_bars(close, frequency=252):
@@ -80,22 +89,42 @@ def plain_walk_forward(strategy, bars, grid, *, train, test, purge, **policy):
     return winners, scores, rows
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_against_loops(seed):
+@pytest.mark.parametrize(("seed", "policy"), [*((seed, PRICED) for seed in range(6)), (0, RICH), (1, RICH)])
+def test_against_loops(seed, policy):
     bars = random_bars(seed)
-    out = walk_forward(momentum, bars, GRID, **WINDOWS, **PRICED)
-    winners, scores, rows = plain_walk_forward(momentum, bars, GRID, **WINDOWS, **PRICED)
+    out = walk_forward(momentum, bars, GRID, **WINDOWS, **policy)
+    winners, scores, rows = plain_walk_forward(momentum, bars, GRID, **WINDOWS, **policy)
     tried = [(lag, every) for lag in GRID["lag"] for every in GRID["every"]]
     assert out.folds.select("lag", "every").rows() == [tried[best] for best in winners]
     assert out.folds["in_sample"].to_list() == scores
     np.testing.assert_array_equal(out.weights.dates, bars.dates[sorted(rows)])
     np.testing.assert_array_equal(out.weights.values, [rows[bar] for bar in sorted(rows)])
-    book = simulate(out.weights, bars, **PRICED)
+    book = simulate(out.weights, bars, **policy)
     assert out.returns.values.tobytes() == book.returns.values.tobytes()
     assert out.result.equity.values.tobytes() == book.equity.values.tobytes()
     for row in out.folds.iter_rows(named=True):
         expected = m.sharpe(out.returns.between(row["test_start"], row["test_end"]))
         assert row["out_of_sample"] == expected.value
+
+
+@pytest.mark.parametrize("name", ["account", "fill", "exits", "rebalance", "untradable", "delisting"])
+def test_every_policy_matters_and_is_told(name):
+    bars = random_bars(0)
+    # B ends in the middle and C is halted for a while: what then happens is a policy.
+    close = bars.close.values.copy()
+    close[200:, 1] = np.nan
+    close[230:240, 2] = np.nan
+    bars = make_bars(close)
+
+    def steady(bars, *, lag):
+        return Panel(np.full((60, 4), 0.5), bars.dates[np.arange(60) * 5], bars.symbols)
+
+    less = {key: value for key, value in RICH.items() if key != name} | (
+        {"fill": "next_close"} if name == "fill" else {}
+    )
+    out, other = (walk_forward(steady, bars, {"lag": [1]}, **WINDOWS, **policy) for policy in (RICH, less))
+    assert out.result.equity.values.tobytes() != other.result.equity.values.tobytes()
+    assert out.settings["simulation"] != other.settings["simulation"]
 
 
 def test_windows_and_labels():
@@ -471,4 +500,4 @@ class TestRefusals:
 
     def test_policy_errors_come_through(self):
         with pytest.raises(InputError, match="`fill`"):
-            self.run(momentum, fill="same_close")
+            self.run(momentum, fill="next_tick")

@@ -1,7 +1,8 @@
 """Corporate actions on their way into ``adjust``: checked, and gathered to one event per symbol and date.
 
 An event has a split ratio (1: none), the fraction that left as a spin-off (0: none), and the cash of its dividends,
-special ones included, per share as the shares are after the split. Delistings change no price and are left out here.
+special ones included, per share as the shares are after the split. Delistings and conversions change no price of their
+column and are left out here.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from typing import Any
 import polars as pl
 
 from quantlab.core import DataError, InputError, KindError, LabelError
-from quantlab.data.schemas import ACTION_KINDS
+from quantlab.data.schemas import ACTION_KINDS, CASH
 
-CASH = ("dividend", "special_dividend")
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 # Kind to (what is wrong, rule, way out).
 _RULES: dict[str, tuple[pl.Expr, str, str]] = {
@@ -32,6 +32,11 @@ _RULES: dict[str, tuple[pl.Expr, str, str]] = {
         ~((pl.col("value") >= 0) & (pl.col("value") < 1)),
         "a spin-off is the fraction of the previous close that left, 0 or more and below 1",
         "value of what was distributed for one share, divided by the close before the ex-date.",
+    ),
+    "conversion": (
+        ~(pl.col("value") > 0),
+        "a conversion is the number of new shares per old one, above 0",
+        "a change of symbol is 1; where holders got cash alone, book a delisting.",
     ),
 }
 
@@ -88,7 +93,21 @@ def checked(actions: Any, *, by: Sequence[str] = ("symbol",)) -> pl.DataFrame:
         )
     for name in ACTION_KINDS[:-1]:
         values(actions.filter(kind == name).cast({"value": pl.Float64}), name, by=by)
+    _demand_alone(actions, by)
     return actions
+
+
+def _demand_alone(actions: pl.DataFrame, by: Sequence[str]) -> None:
+    """Refuse a split or spin-off on the day of a conversion: no price shows it, and the new shares would not know."""
+    kind = pl.col("kind").cast(pl.String)
+    beside = actions.filter(kind.is_in(("split", "spinoff"))).join(
+        actions.filter(kind == "conversion").select(*by, "date"), on=[*by, "date"], how="semi", maintain_order="left"
+    )
+    if beside.height:
+        raise DataError(
+            f"The {beside['kind'][0]} of {_named(beside, by)} stands on the day of its conversion.",
+            hint="put a split into the number of shares of the conversion, and book a spin-off as special_dividend.",
+        )
 
 
 def values(table: pl.DataFrame, kind: str, *, by: Sequence[str] = ("symbol",)) -> None:
@@ -105,7 +124,7 @@ def gathered(actions: pl.DataFrame, *, by: Sequence[str] = ("symbol",)) -> pl.Da
     """Return one row per symbol and date of a checked table: ``split``, ``spinoff`` and ``cash``."""
     kind, value = pl.col("kind").cast(pl.String), pl.col("value").cast(pl.Float64)
     return (
-        actions.filter(kind != "delisting")
+        actions.filter(~kind.is_in(("conversion", "delisting")))
         .group_by(*by, "date")
         .agg(
             split=value.filter(kind == "split").product(),

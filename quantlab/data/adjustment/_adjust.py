@@ -21,6 +21,7 @@ from quantlab.core import Bars, DataError, InputError, KindError, Panel
 from quantlab.core._labels import DAY
 from quantlab.data.adjustment import _action_events, _adjust_frame, _factors
 from quantlab.data.adjustment._factors import Closes, Rule
+from quantlab.data.schemas import CASH
 
 __all__ = ["Factors", "adjust", "adjustment_factors"]
 
@@ -85,15 +86,15 @@ def adjust(
     -------
     Bars | polars.DataFrame | polars.LazyFrame
         Bars: declared ``adjusted=kind``, with the actions that are left: for "split" the dividends, divided by the
-        later splits as the prices are, and delistings; for "total_return" delistings. A frame: the same rows, order and
-        columns, with prices and volume adjusted. Float32 columns stay Float32, integer ones become Float64. NaN and
-        null stay where they were.
+        later splits as the prices are, conversions and delistings; for "total_return" conversions, with the cash of
+        their date, and delistings. A frame: the same rows, order and columns, with prices and volume adjusted. Float32
+        columns stay Float32, integer ones become Float64. NaN and null stay where they were.
 
     Raises
     ------
     DataError
         For a negative dividend, a split of zero or less, and NaN among actions; for a dividend at or above the previous
-        close under "previous_close"; each with symbol and date.
+        close under "previous_close"; for a split or spin-off on the day of a conversion; each with symbol and date.
     InputError
         When there are no actions, columns are not found or ambiguous, or the Bars' declaration contradicts ``kind``.
     LabelError
@@ -108,6 +109,11 @@ def adjust(
     *Spin-offs* are in "split" too: Center for Research in Security Prices, Data Description Guide, "Adjusted Data":
     split events include other distributions with price factors such as spin-offs, and volumes follow splits alone. CRSP
     takes the distribution's value over the price of the ex-date; here ``spinoff`` is its share of the previous close.
+
+    *Conversions* change no price: the old symbol's series ends, the new one's is its own. They stay among the actions,
+    and their value becomes shares as the adjusted prices count them: times the price factor of the old symbol on the
+    bar before, over that of the new one on the date (1 where the bars do not have it). What a holder has is then worth
+    the same in raw and in adjusted prices. Cash of the same date is in no price, and stays too.
 
     *Gaps.* An action whose date has no bar acts on the next date. Where a symbol has no close on the ex-date, its
     dividend is measured against the next close (or the last one before, by convention). An action before a symbol's
@@ -145,15 +151,16 @@ def adjust(
         return data
     events, sessions = _steps(data, used, rule)
     changed: dict[str, Any] = {}
+    factors: dict[str, np.ndarray] = {}
     for column, fields in (("price", _PRICES), ("volume", ("volume",))):
         present = [field for field in fields if getattr(data, field) is not None]
         if not present or (events[column] == 1.0).all():
             continue
-        factor = _spread(data, events, sessions, column, rule)
+        factor = factors[column] = _spread(data, events, sessions, column, rule)
         for field in present:
             panel = getattr(data, field)
             changed[field] = panel._like(panel.values / factor if inverse else panel.values * factor)
-    left = used if inverse else _left(used, events, rule)
+    left = used if inverse else _left(_converted(data, used, factors.get("price"), sessions), events, rule)
     return replace(data, **changed, adjusted="none" if inverse else rule.kind, actions=left)
 
 
@@ -288,17 +295,41 @@ def _session_closes(close: np.ndarray, sessions: np.ndarray, count: int) -> np.n
     return out
 
 
-def _left(actions: pl.DataFrame, events: pl.DataFrame, rule: Rule) -> pl.DataFrame:
-    """The actions that are not in the prices: delistings, and after "split" the dividends in the prices' units."""
+def _converted(
+    bars: Bars, actions: pl.DataFrame, factor: np.ndarray | None, sessions: np.ndarray | None
+) -> pl.DataFrame:
+    """The actions with ``before``, the price factor of their symbol on the bar before, and the values of conversions in
+    shares as the adjusted prices count them. ``factor`` (T, N) is that of prices, None: 1 throughout.
+    """
     kind = pl.col("kind").cast(pl.String)
+    rows = actions.with_columns(pl.col("symbol").cast(pl.String), value=pl.col("value").cast(pl.Float64))
+    if factor is None or "into" not in rows.columns or not rows.select((kind == "conversion").any()).item():
+        return rows.with_columns(before=pl.lit(1.0))
+    column = {symbol: place for place, symbol in enumerate(bars.symbols)}
+    row = np.searchsorted(_days(bars)[0], rows["date"].to_numpy())
+    row = row if sessions is None else np.searchsorted(sessions, row)
+    before = factor[np.maximum(row - 1, 0), [column[symbol] for symbol in rows["symbol"]]]
+    other = np.array([column.get(symbol, -1) for symbol in rows["into"].cast(pl.String)])
+    after = np.where(other >= 0, factor[row, other], 1.0)
+    shares = pl.when(kind == "conversion").then(pl.col("value") * pl.Series(before / after)).otherwise("value")
+    return rows.with_columns(value=shares, before=pl.Series(before))
+
+
+def _left(actions: pl.DataFrame, events: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """The actions that are not in the prices, in their units: delistings, conversions with the cash of their date, and
+    after "split" all dividends.
+    """
+    kind = pl.col("kind").cast(pl.String)
+    cash, factor = kind.is_in(CASH), "unit"
+    kept = actions.filter(~kind.is_in(("split", "spinoff")))
+    kept = kept.join(
+        events.select("symbol", "date", "unit", "acts"), on=["symbol", "date"], how="left", maintain_order="left"
+    )
     if rule.kind == "total_return":
-        return actions.filter(kind == "delisting")
-    units = events.select("symbol", "date", "unit")
-    kept = actions.filter(~kind.is_in(("split", "spinoff"))).with_columns(pl.col("symbol").cast(pl.String))
-    kept = kept.join(units, on=["symbol", "date"], how="left", maintain_order="left")
-    value = pl.col("value").cast(pl.Float64)
-    scaled = pl.when(kind.is_in(_action_events.CASH)).then(value * pl.col("unit")).otherwise(value)
-    return kept.with_columns(value=scaled).drop("unit")
+        beside = (kind == "conversion").any().over("symbol", "date") & ~pl.col("acts")
+        kept, factor = kept.filter(~cash | beside), "before"
+    scaled = pl.when(cash).then(pl.col("value") * pl.col(factor)).otherwise("value")
+    return kept.with_columns(value=scaled).drop("unit", "acts", "before")
 
 
 def _demand_defaults(by: object, columns: object) -> None:

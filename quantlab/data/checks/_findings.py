@@ -68,7 +68,8 @@ RULES: dict[str, Rule] = {
     "ends_early": Rule(
         "warning",
         "the last close of a symbol comes before the last bar",
-        "Add the delisting with its return to the actions; accept it if the symbol only left the index.",
+        "Add the delisting with its return, or the conversion, to the actions; accept it if the symbol only left the "
+        "index.",
     ),
     "back_filled": Rule(
         "warning",
@@ -162,6 +163,16 @@ RULES: dict[str, Rule] = {
     ),
     "action_no_bar": Rule(
         "warning", "an action on a date on which the symbol has no bar", "Check the ex-date; load the missing bar."
+    ),
+    "trades_on": Rule(
+        "error",
+        "a symbol has closes on or after the day of its delisting or conversion",
+        "Move or withdraw that action, or give the two securities that share the symbol two names.",
+    ),
+    "conversion_lost": Rule(
+        "warning",
+        "a symbol turns into one that has no close from that day on",
+        "Load the bars of the symbol that takes over, or correct `into`; of a security that is gone, book a delisting.",
     ),
     "adjusted_step": Rule(
         "warning",

@@ -53,6 +53,8 @@ def quality(bars: Bars, *, actions: pl.DataFrame | None = None, adj_close: Panel
     dividend_no_move  warning  a large dividend is booked and the price did not fall
     spinoff_dividend  warning  a dividend so large, or one beside a split, that it is a spin-off or a special dividend
     action_no_bar     warning  an action on a date on which the symbol has no bar
+    trades_on         error    a symbol has closes on or after the day of its delisting or conversion
+    conversion_lost   warning  a symbol turns into one that has no close from that day on
     adjusted_step     warning  the vendor's adjusted close makes a step that the actions do not explain
     identical         error    two symbols have the same returns
     ================= ======== =========================================================================================
@@ -66,7 +68,8 @@ def quality(bars: Bars, *, actions: pl.DataFrame | None = None, adj_close: Panel
         The two session rules need daily bars with a calendar, and are left out without one. Rules on volume, opens,
         highs and lows are left out where the bars have none; without them, news cannot be told from a split.
     actions : polars.DataFrame, optional
-        Table ``actions``; by default ``bars.actions``. Moves that an action explains are no findings.
+        Table ``actions``; by default ``bars.actions``. Moves that an action explains are no findings, nor is the end of
+        a series before a delisting or conversion.
     adj_close : PanelLike (T, N), currency per share, optional
         The vendor's own adjusted close, for rule ``adjusted_step``.
 
@@ -112,8 +115,10 @@ def _found(bars: Bars, actions: pl.DataFrame, adjusted: Panel | None) -> Iterato
     yield from _rules_shape.zero_volume(bars)
     yield from _rules_identity.identical(bars)
     yield from _rules_actions.without_bar(bars, actions)
+    yield from _rules_actions.leavings(bars, actions)
+    gone = _rules_actions.last_leaving(bars, actions)
     for trail in trails(bars, actions):
-        yield from _rules_calendar.endings(trail, crowded)
+        yield from _rules_calendar.endings(trail, crowded, gone)
         yield from _rules_shape.equal_bars(trail)
         yield from _rules_shape.carried(trail)
         yield from _rules_shape.bad_ticks(trail)

@@ -20,6 +20,7 @@ _DIVIDEND = 0.05  # least dividend, as a part of the price, whose effect can be 
 _SPINOFF = 0.15  # dividends of this part of the price are no ordinary ones (99.5 % of 27,729 are below 4 %)
 # The vendor's rule reproduces 2,402,381 of 2,402,387 steps of us_equity_av_raw to 1e-4.
 _STEP = 1e-4
+_LEAVING = ("delisting", "conversion")
 _FEW, _MOST = 10, 0.02  # odd steps of a symbol, and part of its bars; with more of both one line says it
 
 
@@ -68,7 +69,7 @@ def effects(trail: Trail) -> Iterator[Finding]:
 def without_bar(bars: Bars, actions: pl.DataFrame) -> Iterator[Finding]:
     """Actions on days on which their symbol has no close, although it has earlier and later ones."""
     column = {symbol: place for place, symbol in enumerate(bars.symbols)}
-    known = actions.filter(pl.col("symbol").is_in(list(bars.symbols)) & (pl.col("kind") != "delisting"))
+    known = actions.filter(pl.col("symbol").is_in(list(bars.symbols)) & ~pl.col("kind").is_in(_LEAVING))
     if known.height == 0:
         return
     days = bars.dates.astype(DAY)
@@ -82,6 +83,53 @@ def without_bar(bars: Bars, actions: pl.DataFrame) -> Iterator[Finding]:
         if not present[low[row] : high[row], places[row]].any():
             detail = f"{known['kind'][row]} {known['value'][row]:g} on {show(dates[row])}, which has no bar"
             yield Finding("action_no_bar", known["symbol"][row], dates[row], None, detail)
+
+
+def leavings(bars: Bars, actions: pl.DataFrame) -> Iterator[Finding]:
+    """Symbols that trade on after a delisting or conversion, and conversions into what has no price then."""
+    column = {symbol: place for place, symbol in enumerate(bars.symbols)}
+    for row in actions.filter(pl.col("kind").is_in(_LEAVING)).iter_rows(named=True):
+        if row["symbol"] not in column:
+            continue
+        day, own = np.datetime64(row["date"], "D"), _closes(bars, column[row["symbol"]])
+        at = _row(bars, day)
+        converts = row["kind"] == "conversion"
+        if (later := own[own >= at]).size:
+            what = f"turned into {row['into']}" if converts else "was delisted"
+            detail = f"{what} on {show(day)}; {count(later.size, 'close')} from then on"
+            yield Finding("trades_on", row["symbol"], bars.dates[later[0]], bars.dates[later[-1]], detail)
+        if converts and (why := _without_price(bars, column.get(row["into"]), at)):
+            yield Finding("conversion_lost", row["symbol"], day, None, f"into {row['into']}, which {why}")
+
+
+def _without_price(bars: Bars, column: int | None, row: int) -> str:
+    """Why the column of a conversion cannot be priced from a row on; nothing where it can."""
+    if column is None:
+        return "is none of the symbols"
+    closes = _closes(bars, column)
+    if closes.size == 0:
+        return "has no close"
+    return "" if closes[-1] >= row else f"has its last close on {show(bars.dates[closes[-1]])}"
+
+
+def last_leaving(bars: Bars, actions: pl.DataFrame) -> np.ndarray:
+    """The row of each symbol's last delisting or conversion, (N,) int; -1 without any."""
+    column = {symbol: place for place, symbol in enumerate(bars.symbols)}
+    gone = np.full(bars.shape[1], -1)
+    rows = actions.filter(pl.col("symbol").is_in(list(column)), pl.col("kind").is_in(_LEAVING))
+    for symbol, day in rows.select("symbol", "date").iter_rows():
+        gone[column[symbol]] = max(gone[column[symbol]], _row(bars, np.datetime64(day, "D")))
+    return gone
+
+
+def _row(bars: Bars, day: np.datetime64) -> int:
+    """The first row on or after a day."""
+    return int(np.searchsorted(bars.dates.astype(DAY), day))
+
+
+def _closes(bars: Bars, column: int) -> np.ndarray:
+    """The rows with a close."""
+    return np.flatnonzero(~np.isnan(bars.close.values[:, column]))
 
 
 def adjusted_steps(trail: Trail, adjusted: np.ndarray) -> Iterator[Finding]:

@@ -91,13 +91,17 @@ def common_endings(bars: Bars) -> Iterator[Finding]:
         yield Finding("ends_early", None, bars.dates[row], None, detail)
 
 
-def endings(trail: Trail, crowded: np.ndarray) -> Iterator[Finding]:
-    """The last close of a symbol, where the data go on without it, with what the last bars say about the reason."""
+def endings(trail: Trail, crowded: np.ndarray, gone: np.ndarray) -> Iterator[Finding]:
+    """The last close of a symbol, where the data go on without it, with what the last bars say about the reason.
+
+    ``gone`` (N,) is the row of its delisting or conversion, which explains the end when it comes later; -1: none.
+    """
     if trail.size == 0:
         return
     T = trail.dates.size
     last = np.flatnonzero(np.concatenate([trail.first[1:], [True]]))
-    for at in last[(trail.row[last] < T - 1) & ~crowded[trail.row[last]]].tolist():
+    unexplained = gone[trail.column[last]] <= trail.row[last]
+    for at in last[(trail.row[last] < T - 1) & ~crowded[trail.row[last]] & unexplained].tolist():
         left = T - 1 - int(trail.row[at])
         detail = f"last close {count(left)} before the end, at {trail.close[at]:g}: {_reason(trail, at)}"
         yield Finding("ends_early", trail.symbol(at), trail.date(at), None, detail)

@@ -118,11 +118,12 @@ def ingest(
         prices = _same(known, prices, adjusted, sessions, length)
     draft = _Draft(bars, _actions(found), found.rejects, sessions.value, prices.value, length.value, dict(units or {}))
     named = str(path) if source is None and known is None else source
-    version, committed = _write(store, dataset, draft, before, named, note, anew=known is None)
+    version, committed, replaced = _write(store, dataset, draft, before, named, note, anew=known is None)
     return ImportReport(
         dataset=dataset,
         version=version,
         committed=committed,
+        replaced=replaced,
         files=len(found.parts),
         rows=found.rows,
         bars=bars.height,
@@ -272,14 +273,14 @@ def _actions(found: Read) -> pl.DataFrame | None:
 
 def _write(
     store: Store, dataset: str, draft: _Draft, before: Manifest | None, source: str | None, note: str, *, anew: bool
-) -> tuple[int, bool]:
-    """One commit, or none where nothing is new; the version and whether there was one."""
+) -> tuple[int, bool, int]:
+    """One commit, or none where nothing is new; the version, whether there was one, and how many values it replaced."""
     if not anew:
         rejects = draft.rejects if draft.rejects.height else None
         change = store.update(
             dataset, draft.bars, actions=draft.actions, rejects=rejects, source=source, note=note or None
         )
-        return change.version, change.committed
+        return change.version, change.committed, change.changed.height
     kept: dict[str, Any] = {}
     if before is not None:
         kept = {name: store.table(dataset, name) for name in _KEPT if name in before.tables}
@@ -296,4 +297,4 @@ def _write(
         rejects=draft.rejects,
         **kept,
     )
-    return made.version, before is None or made.version != before.version
+    return made.version, before is None or made.version != before.version, 0

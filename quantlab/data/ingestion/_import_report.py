@@ -28,6 +28,8 @@ class ImportReport:
         Of the dataset that now holds the data.
     committed : bool
         Whether there is a new version; an update that says nothing new makes none.
+    replaced : int
+        Stored values that an update put others in the place of.
     files, rows, bars, symbols : int
         Files read, rows in them, bars taken, distinct symbols.
     first, last : date or datetime
@@ -49,6 +51,7 @@ class ImportReport:
     dataset: str
     version: int
     committed: bool
+    replaced: int
     files: int
     rows: int
     bars: int

@@ -71,8 +71,9 @@ def _settled(run: Run, symbol: str, batch: Batch, stored: pl.DataFrame | None) -
         return [mine]
     cells = _restated.differences(stored, mine.bars.filter(pl.col("date") <= stored["date"].max()), run.tolerance)
     between = pl.col("date").is_between(day_of(stored["date"].min()), day_of(stored["date"].max()))
-    # A delisting is what the owner adds by hand: no source knows of it.
-    past = run.store.table(run.dataset, "actions", symbols=symbol).filter(between & (pl.col("kind") != "delisting"))
+    # Delistings and conversions are what the owner adds by hand: no source knows of them.
+    told = ~pl.col("kind").is_in(("delisting", "conversion"))
+    past = run.store.table(run.dataset, "actions", symbols=symbol).filter(between & told)
     cells = pl.concat([cells, _restated.action_differences(past, mine.actions.filter(between), run.tolerance)])
     if cells.height == 0:
         return [mine]
@@ -87,13 +88,17 @@ def _settled(run: Run, symbol: str, batch: Batch, stored: pl.DataFrame | None) -
         whole = _whole(run, symbol)
         written = [] if whole is None else [whole]
         done = done if whole is not None else "left"
-    # A store corrects and adds, it does not remove: an action that the vendor has withdrawn is still there.
+    # What the vendor has withdrawn stays until the owner withdraws it too: it may be the vendor that is wrong.
     gone = pl.col("fetched").is_null() & pl.col("field").is_in(past["kind"].unique().to_list())
     kept = cells.filter(gone)
     if policy != "report" and kept.height:
         shown = ", ".join(f"{row['field']} of {row['date']}" for row in kept.head(3).iter_rows(named=True))
         more = f" and {kept.height - 3:,} more" if kept.height > 3 else ""
-        run.notes.append(f"{symbol}: the vendor has no {shown}{more} any more, and the store has: left as stored.")
+        run.notes.append(
+            f"{symbol}: the vendor has no {shown}{more} any more, and the store has: left as stored. "
+            f'`store.update("{run.dataset}", withdraw={{"actions": rows}})` takes out rows of '
+            f'`store.table("{run.dataset}", "actions", symbols="{symbol}")`.'
+        )
     run.restated.append(cells.with_columns(pl.when(gone).then(pl.lit("left")).otherwise(pl.lit(done)).alias("done")))
     return written
 

@@ -98,6 +98,7 @@ def update(
     facts: Manifest,
     frame: Any,
     tables: Mapping[str, Any],
+    withdraw: Mapping[str, Any],
     texts: Mapping[str, str | None],
     clock: Clock,
 ) -> Change:
@@ -105,6 +106,7 @@ def update(
     name = facts.dataset
     bars = None if frame is None else _table.checked(frame, name, intraday=facts.intraday)
     checked = {table: _tables.checked(rows, table, name) for table, rows in tables.items()}
+    gone = {table: _tables.keys(rows, table, name) for table, rows in withdraw.items()}
     with folder.writing(name) as writer:
         before = _versions.find(folder, name)
         if before.bar != facts.bar:
@@ -112,8 +114,8 @@ def update(
         work = _Update(writer, believed, before)
         if bars is not None:
             work.bars(bars)
-        for table, rows in checked.items():
-            work.table(table, rows)
+        for table in [*checked, *(table for table in gone if table not in checked)]:
+            work.table(table, checked.get(table), gone.get(table))
         cells = pl.concat([_upsert.no_cells(before.intraday), *work.cells])
         said: dict[str, Any] = {
             key: text for key, text in texts.items() if text is not None and text != getattr(before, key)
@@ -129,7 +131,7 @@ def update(
             **said,
         )
         writer.commit(manifest.version, _readable(manifest))
-    return Change(manifest.version, work.added, work.unchanged, cells, True)
+    return Change(manifest.version, work.added, work.unchanged, cells, True, work.withdrawn)
 
 
 class _Update:
@@ -139,6 +141,7 @@ class _Update:
         self._writer, self._believed, self.facts = writer, believed, facts
         self.cells: list[pl.DataFrame] = []
         self.said: list[str] = []
+        self.withdrawn: dict[str, pl.DataFrame] = {}
         self.added = self.unchanged = 0
 
     def bars(self, new: pl.DataFrame) -> None:
@@ -185,21 +188,30 @@ class _Update:
             ),
         )
 
-    def table(self, table: str, new: pl.DataFrame) -> None:
-        """Take in rows of another table."""
+    def table(self, table: str, new: pl.DataFrame | None, gone: pl.DataFrame | None) -> None:
+        """Take rows of another table out by their keys, then rows in."""
         facts = self.facts
-        old = _parts.table_of(self._believed, facts, table)
-        found = _upsert.compare(table, new, old, moments=facts.intraday)
-        if not self._noted(table, [found]):
-            if table not in facts.tables:
+        rows = _parts.table_of(self._believed, facts, table)
+        if gone is not None and gone.height:
+            rows, self.withdrawn[table] = _tables.without(rows, gone, table, facts.dataset)
+            self.said.append(f"{table} {gone.height:,} withdrawn")
+        if new is not None:
+            found = _upsert.compare(table, new, rows, moments=facts.intraday)
+            if self._noted(table, [found]):
+                rows = pl.concat([rows, _tables.whole(found.rows, table)])
+                rows = rows.unique(TABLES[table].key, keep="last", maintain_order=True)
+            elif table not in facts.tables:
                 self.said.append(f"{table} declared empty")
                 self.facts = replaced(facts, tables=facts.tables | {table: 0})
+                return
+            elif table not in self.withdrawn:
+                return
+        elif table not in self.withdrawn:
             return
-        key = TABLES[table].key
-        rows = pl.concat([old, _tables.whole(found.rows, table)]).unique(key, keep="last", maintain_order=True)
-        part = _parts.add(self._writer, table, "all", _tables.whole(rows, table))
-        others = (other for other in facts.parts if other.table != table)
-        self.facts = replaced(facts, tables=facts.tables | {table: rows.height}, parts=(*others, part))
+        others = [other for other in facts.parts if other.table != table]
+        if rows.height:
+            others.append(_parts.add(self._writer, table, "all", _tables.whole(rows, table)))
+        self.facts = replaced(facts, tables=facts.tables | {table: rows.height}, parts=tuple(others))
 
     def _held(self, rows: pl.DataFrame, partition: str) -> pl.DataFrame:
         """The stored rows of a partition that can have a key of ``rows``."""

@@ -7,14 +7,14 @@ Prices at rest are as their owner declared them. What can be asked of them on re
 stored         can be read as              what rides along in ``Bars.actions``, as not priced in
 ============== =========================== ==================================================
 none           none, split, total_return   all actions; after adjustment those it has not used
-split          split, total_return         dividends, delistings
-total_return   total_return                delistings
-unknown        as stored alone             delistings
+split          split, total_return         dividends, conversions, delistings
+total_return   total_return                conversions, delistings
+unknown        as stored alone             conversions, delistings
 ============== =========================== ==================================================
 
-Split-adjusted prices are taken to be adjusted for spin-offs too. A dividend is stored in the unit of the stored prices:
-per share as the exchange counted shares on that day when prices are raw, per split-adjusted share when they are
-split-adjusted.
+Cash of the date of a conversion rides along with it. Split-adjusted prices are taken to be adjusted for spin-offs too.
+A dividend is stored in the unit of the stored prices: per share as the exchange counted shares on that day when prices
+are raw, per split-adjusted share when they are split-adjusted. So are the two sides of a conversion.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import polars as pl
 from quantlab.core import Bars, Frequency, InputError, Panel
 from quantlab.core._door import demand_known, row_slice
 from quantlab.core._labels import check_symbols
+from quantlab.data.schemas import ACTION_KINDS, CASH
 from quantlab.data.store import _parts, _scatter
 from quantlab.data.store._manifest import Manifest
 from quantlab.data.store._parts import Believed
@@ -37,10 +38,10 @@ ADJUSTED = ("unknown", "none", "split", "total_return")
 _LOADED = ("open", "high", "low", "close", "volume", "member")
 # Per stored adjustment: the kinds of actions that its prices do not hold yet.
 _LEFT = {
-    "none": ("split", "dividend", "special_dividend", "spinoff", "delisting"),
-    "split": ("dividend", "special_dividend", "delisting"),
-    "total_return": ("delisting",),
-    "unknown": ("delisting",),
+    "none": ACTION_KINDS,
+    "split": (*CASH, "conversion", "delisting"),
+    "total_return": ("conversion", "delisting"),
+    "unknown": ("conversion", "delisting"),
 }
 _CAN_BE = {
     "none": ("none", "split", "total_return"),
@@ -217,4 +218,7 @@ def _members(believed: Believed, facts: Manifest, close: Panel, out: np.ndarray 
 def _actions(believed: Believed, facts: Manifest) -> pl.DataFrame | None:
     if "actions" not in facts.tables:
         return None
-    return _parts.table_of(believed, facts, "actions").filter(pl.col("kind").is_in(_LEFT[facts.adjusted]))
+    table, kind = _parts.table_of(believed, facts, "actions"), pl.col("kind")
+    # The cash part of a conversion is no dividend of prices that go on: no adjustment has it in them.
+    part = kind.is_in(CASH) & (kind == "conversion").any().over("symbol", "date")
+    return table.filter(kind.is_in(_LEFT[facts.adjusted]) | part)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from quantlab.core import StoreError
+from quantlab.data import schemas
 from quantlab.data.schemas import MOMENT, TABLES
 from quantlab.data.store._files import digest
 from quantlab.data.store._manifest import AXIS, Manifest, Part
@@ -26,6 +27,9 @@ from quantlab.data.store._manifest import AXIS, Manifest, Part
 KEY = ("symbol", "date")
 # About 260 symbols of a daily year: few enough to skip most of a file for one symbol, enough to compress.
 _ROW_GROUP = 65_536
+# Columns that a table got after this layout was first written. While they are null throughout they are left out of the
+# file: it is then, byte for byte, what an older quantlab writes and reads.
+_LATER = {"actions": ("into",)}
 
 
 class Readable(Protocol):
@@ -119,6 +123,7 @@ def add(writer: Writable, table: str, partition: str, frame: pl.DataFrame) -> Pa
     draft = writer.draft()
     if frame.schema.get("symbol") not in (None, pl.String):
         frame = frame.with_columns(pl.col("symbol").cast(pl.String))
+    frame = frame.drop(name for name in _LATER.get(table, ()) if frame[name].null_count() == frame.height)
     frame.write_parquet(draft, compression="zstd", statistics=True, row_group_size=_ROW_GROUP)
     first: Any = None
     last: Any = None
@@ -223,4 +228,4 @@ def dates_of(believed: Believed, facts: Manifest) -> pl.Series:
 def table_of(believed: Believed, facts: Manifest, table: str) -> pl.DataFrame:
     """Return a table other than bars, sorted by its key; without rows when the version does not have it."""
     frames = [read(path) for path in believed.paths(facts.dataset, facts.of(table))]
-    return frames[0] if frames else pl.DataFrame(schema=TABLES[table].schema)
+    return schemas.whole(frames[0], table) if frames else schemas.empty(table)

@@ -237,13 +237,15 @@ class Store:
         events: pl.DataFrame | None = None,
         rejects: pl.DataFrame | None = None,
         review: pl.DataFrame | None = None,
+        withdraw: Mapping[str, pl.DataFrame] | None = None,
         source: str | None = None,
         note: str | None = None,
     ) -> Change:
-        """Add rows to a dataset and correct those it has, by key, and return what changed.
+        """Add rows to a dataset, correct and withdraw those it has, by key, and return what changed.
 
         A row of a new key is added. At a known key the columns that the frame has take its values, missing ones
         included; the others stay. Rows that say nothing new are dropped; when nothing is left, there is no new version.
+        What is withdrawn stays in the versions before.
 
         Parameters
         ----------
@@ -252,6 +254,10 @@ class Store:
             Bars as in :meth:`write`. New symbols, new dates and fields that the dataset did not have are welcome.
         actions, borrow, members, reference, events, rejects, review : polars.DataFrame, optional
             Tables of ``quantlab.data.schemas``. A table without rows that the dataset does not have is added as such.
+        withdraw : mapping of table to polars.DataFrame, optional
+            Rows that the tables are to have no more, by the columns of their key; other columns are not looked at, so
+            that rows of :meth:`table` will do. They go before others are added. Bars cannot be withdrawn: see
+            :meth:`review`.
         source, note : str, optional
             In place of the old ones.
 
@@ -262,7 +268,8 @@ class Store:
         Raises
         ------
         InputError, KindError, LabelError, DataError
-            As :meth:`write`; also for a ``member`` column on one side alone, since a membership is never unknown.
+            As :meth:`write`; also for a ``member`` column on one side alone, since a membership is never unknown, and
+            for a row to withdraw that is not there.
         StoreError
             As :meth:`write`, and when there is no such dataset or it is damaged.
         """
@@ -279,9 +286,13 @@ class Store:
             rejects=rejects,
             review=review,
         )
-        return _commit.update(
-            self._folder, self._believed, facts, frame, given, {"source": source, "note": note}, self._now
-        )
+        if not isinstance(withdraw, Mapping | None):
+            raise KindError(
+                f"`withdraw` must say from which table, received {type(withdraw).__name__}.",
+                hint='`withdraw={"actions": rows}`.',
+            )
+        texts = {"source": source, "note": note}
+        return _commit.update(self._folder, self._believed, facts, frame, given, withdraw or {}, texts, self._now)
 
     def review(self, name: str, frame: pl.DataFrame) -> Change:
         """Add decisions about findings: the same as ``update(name, review=frame)``."""

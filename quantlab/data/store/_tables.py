@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from quantlab.core import DataError, InputError, KindError, LabelError
+from quantlab.data import schemas
 from quantlab.data.schemas import ACTION_KINDS, DECISIONS, MOMENT, TABLES, Column, Table
 from quantlab.data.store import _table
 
@@ -67,14 +68,16 @@ def checked(frame: Any, table: str, dataset: str) -> pl.DataFrame:
     whole = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
     for column in given:
         _kind(whole.schema[column.name], column, what)
-    # A column of the key that is left out is null throughout, which is a key like any other.
-    absent = [column for column in schema.columns if column.name in schema.key and column not in given]
+    # A column of the key that is left out is null throughout, which is a key like any other; a conversion without
+    # `into` is refused, whether the column is there or not.
+    asked = (*schema.key, "into") if _converts(whole, table) else schema.key
+    absent = [column for column in schema.columns if column.name in asked and column not in given]
     rows = whole.select(
         *(_typed(whole.schema[column.name], column) for column in given),
         *(pl.lit(None, column.type).alias(column.name) for column in absent),
     )
     _nulls(rows, schema, what)
-    for name in ("symbol", "id"):
+    for name in ("symbol", "id", "into"):
         if name in rows.columns and table != "rejects":
             _table.clean(rows[name], what)
     keys = list(schema.key)
@@ -85,11 +88,84 @@ def checked(frame: Any, table: str, dataset: str) -> pl.DataFrame:
     return rows
 
 
+def keys(frame: Any, table: str, dataset: str) -> pl.DataFrame:
+    """Return the keys of rows that are to be withdrawn, each once, in the types of the schema.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame | polars.LazyFrame
+        The needed columns of the table's key; an optional one that is left out is null. Others are not looked at.
+    table : str
+    dataset : str
+        What to call it in an error.
+
+    Returns
+    -------
+    polars.DataFrame
+
+    Raises
+    ------
+    InputError
+        For a table that there is not, bars, and a missing column.
+    KindError
+        For a column of a wrong type, or anything but a Polars frame.
+    """
+    if table == "bars" or table not in TABLES:
+        hint = "a bar is put into quarantine by `store.review`, or corrected." if table == "bars" else None
+        known = ", ".join(name for name in TABLES if name != "bars")
+        raise InputError(f"Rows can be withdrawn from {known}, and `withdraw` names {table!r}.", hint=hint)
+    schema = TABLES[table]
+    what = f"table {table} of dataset {dataset}"
+    _table.frame_of(frame, f"`withdraw` of {what}")
+    names = frame.collect_schema().names()
+    for name in schema.key:
+        if name in schema.needed and name not in names:
+            raise InputError(
+                f"The rows to withdraw from {what} have no column `{name}` (they have {_table.few(names)}).",
+                hint=f"a row is named by {', '.join(schema.key)}.",
+            )
+    columns = [column for column in schema.columns if column.name in schema.key]
+    given = frame.select(name for name in schema.key if name in names)
+    given = given.collect() if isinstance(given, pl.LazyFrame) else given
+    for column in columns:
+        if column.name in names:
+            _kind(given.schema[column.name], column, what)
+    return given.select(
+        _typed(given.schema[column.name], column)
+        if column.name in names
+        else pl.lit(None, column.type).alias(column.name)
+        for column in columns
+    ).unique(maintain_order=True)
+
+
+def without(rows: pl.DataFrame, gone: pl.DataFrame, table: str, dataset: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return stored rows without those of some keys, and these.
+
+    Raises
+    ------
+    InputError
+        When a key is not among them.
+    """
+    key = list(TABLES[table].key)
+    absent = gone.join(rows, on=key, how="anti", nulls_equal=True, maintain_order="left")
+    if absent.height:
+        more = f" and {absent.height - 1} more" if absent.height > 1 else ""
+        raise InputError(
+            f"Table {table} of dataset {dataset} has no {_named(absent.row(0, named=True), key)}{more} to withdraw.",
+            hint=f'`store.table("{dataset}", "{table}")` shows what it has.',
+        )
+    held = rows.join(gone, on=key, how="semi", nulls_equal=True, maintain_order="left")
+    return rows.join(gone, on=key, how="anti", nulls_equal=True, maintain_order="left"), held
+
+
 def whole(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     """Return rows with all the columns of the table, those they lack null, sorted by its key."""
-    schema = TABLES[table].schema
-    missing = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in rows.columns]
-    return rows.with_columns(missing).select(list(schema)).sort(TABLES[table].key, nulls_last=False)
+    return schemas.whole(rows, table).sort(TABLES[table].key, nulls_last=False)
+
+
+def _converts(frame: pl.DataFrame, table: str) -> bool:
+    """Whether a frame of actions has a conversion."""
+    return table == "actions" and bool((frame["kind"].cast(pl.String) == "conversion").any())
 
 
 def _columns(names: list[str], schema: Table, what: str) -> None:
@@ -177,7 +253,7 @@ def _rules(table: str, rows: pl.DataFrame) -> list[_Rule]:
 
 def _actions() -> Mapping[tuple[str, ...], _Rule]:
     kind, value = pl.col("kind"), pl.col("value")
-    cash = kind.is_in(["dividend", "special_dividend"])
+    cash, converts, into = kind.is_in(["dividend", "special_dividend"]), kind == "conversion", pl.col("into")
     return {
         ("kind",): _Rule(~kind.is_in(ACTION_KINDS), "kind", f"a kind is one of {', '.join(ACTION_KINDS)}"),
         ("kind", "value"): _Rule(
@@ -189,6 +265,18 @@ def _actions() -> Mapping[tuple[str, ...], _Rule]:
             "value",
             "a spin-off is the fraction of the previous close that left, between 0 and 1",
         ),
+        ("kind", "symbol", "value"): _Rule(
+            converts & ~(value > 0), "value", "a conversion is a number of new shares per old one, above 0"
+        ),
+        ("kind", "into"): _Rule(
+            converts & into.is_null(), "into", "a conversion names the symbol whose shares take over"
+        ),
+        ("symbol", "kind", "into"): _Rule(
+            converts & (into == pl.col("symbol")),
+            "into",
+            "a conversion is into another symbol (a new ratio is a split)",
+        ),
+        ("into", "kind"): _Rule(~converts & into.is_not_null(), "into", "only a conversion is into another symbol"),
         ("date", "kind", "value"): _Rule(
             (kind == "delisting") & ~(value >= -1), "value", "a delisting is a return, at least -1"
         ),
@@ -233,7 +321,7 @@ def _demand(rows: pl.DataFrame, rule: _Rule, keys: list[str], what: str) -> None
     first = found.row(0, named=True)
     more = f" and {found.height - 1} more" if found.height > 1 else ""
     value = first[rule.shown]
-    shown = f"{value:g}" if isinstance(value, float) else _table.day_text(value)
+    shown = "null" if value is None else f"{value:g}" if isinstance(value, float) else _table.day_text(value)
     raise DataError(
         f"In {what}, {rule.shown} of {_named(first, keys)}{more} is {shown}; {rule.says}.",
         hint="correct the row, or leave it out.",

@@ -1,12 +1,14 @@
 """What an update changes: new rows are compared with the stored ones by their key.
 
 A row whose key is new is added. At a known key, each column that the new frame has replaces the stored one, missing
-values included; columns that it does not have stay. Rows that say nothing new are dropped.
+values included; columns that it does not have stay. Rows that say nothing new are dropped. Rows that are withdrawn are
+gone before new ones are compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -43,6 +45,8 @@ class Change:
         ``.cast(pl.Float64)``).
     committed : bool
         Whether there is a new version; without any change there is none.
+    withdrawn : mapping of table to polars.DataFrame
+        The rows that were withdrawn, as they were.
     """
 
     version: int
@@ -50,6 +54,7 @@ class Change:
     unchanged: int
     changed: pl.DataFrame
     committed: bool
+    withdrawn: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

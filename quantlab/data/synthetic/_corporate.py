@@ -235,5 +235,7 @@ def _table(here: World, actions: list[Action], pay_after: int | None = None) -> 
         return days[row + pay_after] if cash and pay_after and row + pay_after < len(days) else None
 
     rows = [(symbol, days[row], kind, value, paid(row, kind), note) for symbol, row, kind, value, note in actions]
-    frame = pl.DataFrame(rows, schema=schemas.TABLES["actions"].schema, orient="row")
-    return frame.sort("date", "symbol", "kind")
+    kinds = schemas.TABLES["actions"].schema
+    named = {name: kinds[name] for name in ("symbol", "date", "kind", "value", "pay_date", "note")}
+    frame = pl.DataFrame(rows, schema=named, orient="row")
+    return schemas.whole(frame, "actions").sort("date", "symbol", "kind")

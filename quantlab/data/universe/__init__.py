@@ -3,7 +3,7 @@
 A vendor's table becomes one of the tables of ``quantlab.data.schemas``, is kept in the store, and becomes a Panel:
 
 * ``_membership``: intervals and dated lists of an index to a table of members, and that to a bool Panel;
-* ``_identity``: tickers to permanent ids, through renames and reuse (``SymbolHistory``);
+* ``_identity``: tickers to permanent ids, through renames and reuse (``SymbolHistory``), or the renames as actions;
 * ``_listings``: first and last prices; delistings to corporate actions with their return;
 * ``_sectors``: dated lists to reference data, and that to groups on a date or a Panel of them;
 * ``_screen``: filters on price and trading, and the most traded n, from prices that are not adjusted.

@@ -14,7 +14,10 @@ import numpy as np
 import polars as pl
 
 from quantlab.core import DataError, InputError, KindError
+from quantlab.core._arguments import integer
 from quantlab.core._labels import MICROSECOND, dates_of
+from quantlab.data import schemas
+from quantlab.data.calendars import Calendar
 from quantlab.data.calendars._schedule import local_days
 from quantlab.data.schemas import TABLES
 from quantlab.data.universe._frames import checked, forward, more, no_null, one_day
@@ -122,6 +125,57 @@ class SymbolHistory:
         """Return the history as rows of ``schemas.TABLES["reference"]``: the field "id" of each ticker."""
         rows = self.table.select("symbol", pl.lit("id").alias("field"), pl.col("id").alias("value"), "start", "end")
         return rows.sort("symbol", "start", nulls_last=False)
+
+    def to_actions(self, *, calendar: str | None = None, gap: int = 7) -> pl.DataFrame:
+        """Return the changes of ticker as rows of ``schemas.TABLES["actions"]``: conversions of one share into one.
+
+        They are for data under tickers, where FB ends and META begins; data under permanent ids (:meth:`by_id`) need
+        none, and keep apart two companies that shared a ticker, which data under tickers cannot.
+
+        Parameters
+        ----------
+        calendar : str, optional
+            Whose sessions the dates are moved forward to; by default the first day of the new ticker, session or not.
+        gap : int >= 0, days
+            How long a company may have been without a ticker in between: after more, it was gone and came back.
+
+        Returns
+        -------
+        polars.DataFrame
+            Sorted by symbol and date: the old ticker, the first day of the new one, "conversion", 1.0, ``into`` the new
+            one; ``note`` names the id.
+
+        Raises
+        ------
+        InputError, KindError
+            When ``gap`` is no number of days, or the calendar is unknown.
+
+        Examples
+        --------
+        >>> from datetime import date
+        >>> rows = [("13407", "FB", date(2012, 5, 18), date(2022, 6, 9)), ("13407", "META", date(2022, 6, 9), None)]
+        >>> history = SymbolHistory(pl.DataFrame(rows, schema=["id", "symbol", "start", "end"], orient="row"))
+        >>> history.to_actions(calendar="XNYS").select("symbol", "date", "kind", "value", "into").row(0)
+        ('FB', datetime.date(2022, 6, 9), 'conversion', 1.0, 'META')
+        """
+        integer(gap, name="gap", low=0)
+        rows = self.table.sort("id", "start", nulls_last=False).with_columns(
+            pl.col("symbol", "end").shift(1).over("id").name.prefix("old_")
+        )
+        pause = (pl.col("start") - pl.col("old_end")).dt.total_days()
+        rows = rows.filter(pl.col("old_symbol") != pl.col("symbol"), pause <= gap)
+        dates = rows["start"]
+        if calendar is not None and rows.height:
+            dates = pl.Series("start", Calendar(calendar).session_on_or_after(dates), dtype=pl.Date)
+        made = rows.select(
+            dates.alias("date"),
+            pl.lit("conversion").alias("kind"),
+            pl.lit(1.0).alias("value"),
+            pl.col("symbol").alias("into"),
+            pl.format("the ticker of {}", "id").alias("note"),
+            pl.col("old_symbol").alias("symbol"),
+        )
+        return schemas.whole(made, "actions").sort("symbol", "date")
 
     def id_at(self, symbol: str, day: Any) -> str | None:
         """Return the company that a ticker meant on a day, or None when no row says so."""

@@ -15,6 +15,7 @@ import polars as pl
 from quantlab.core import Bars, DataError, InputError, KindError
 from quantlab.core._arguments import real
 from quantlab.core._labels import DAY
+from quantlab.data import schemas
 from quantlab.data.calendars import Calendar
 from quantlab.data.schemas import TABLES
 from quantlab.data.universe._frames import checked, more, no_null
@@ -187,18 +188,16 @@ def delisting_actions(
                 hint=f'`Calendar("{calendar}").session_on_or_before(days)` moves days back to sessions.',
             )
         dates = Calendar(calendar).next_session(rows["last"])
-    schema = TABLES["actions"].schema
-    return pl.DataFrame(
+    made = pl.DataFrame(
         {
             "symbol": rows["symbol"],
             "date": pl.Series(dates, dtype=pl.Date),
             "kind": pl.Series(["delisting"] * rows.height, dtype=pl.String),
             "value": pl.Series([value for value, _ in values], dtype=pl.Float64),
-            "pay_date": pl.Series([None] * rows.height, dtype=pl.Date),
             "note": pl.Series([note for _, note in values], dtype=pl.String),
-        },
-        schema=schema,
-    ).sort("date", "symbol")
+        }
+    )
+    return schemas.whole(made, "actions").sort("date", "symbol")
 
 
 def delisting_problems(actions: pl.DataFrame, bars: Bars) -> pl.DataFrame:

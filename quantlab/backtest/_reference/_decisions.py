@@ -1,0 +1,251 @@
+"""Section 6, steps 2 and 3 of docs/engine.md: target weights, amounts and explicit orders, and their buying power.
+
+Weights are checked while they are sized (``_sizing``). Amounts and explicit orders are checked together: what closes is
+always sent; what opens is cut, or not sent, when the initial requirement does not fit into the equity less the costs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from quantlab.backtest._reference._costs import costs_of
+from quantlab.backtest._reference._margin import initial, shares_to_borrow
+from quantlab.backtest._reference._rounding import sign
+from quantlab.backtest._reference._sizing import View, size, tradable
+from quantlab.backtest._reference._state import EXITS, Live, State, Ticket, closing_part
+from quantlab.execution import _kernel_types as kt
+from quantlab.execution._kernel_types import Tickets
+
+__all__ = ["decide", "place_tickets", "size_at_fill"]
+
+
+def decide(state: State, row: list[float] | None, tickets: Tickets, equity: float) -> None:
+    """Take in what is decided at this close: explicit orders, the decision row, then the check of buying power."""
+    fresh = place_tickets(state, tickets)
+    if state.terms.mode == kt.WEIGHTS:
+        if row is not None:
+            _decide_weights(state, row)
+        if row is not None or (state.terms.every_bar and state.decided):
+            _send_weights(state, equity)
+        amounts: list[Live] = []
+    else:
+        amounts = _send_amounts(state, row) if row is not None else []
+    if state.stopped < 0 and (fresh or amounts):
+        _check_buying_power(state, [*amounts, *fresh], equity)
+
+
+def place_tickets(state: State, tickets: Tickets) -> list[Live]:
+    """Take in the explicit orders of this bar and return them; not without a mark, dead or under an exit."""
+    fresh: list[Live] = []
+    for k, bar in enumerate(tickets.placed.tolist()):
+        if bar != state.t:
+            continue
+        i = int(tickets.asset[k])
+        position = state.positions[i]
+        units = float(tickets.units[k])
+        units = units if state.terms.step == 0 else int(units)
+        order = state.ledger.order(state.t, i, kt.ORDER, kt.WORKING, units, position.mark)
+        under_exit = position.waiting is not None and position.waiting.order.kind in EXITS
+        if position.dead or under_exit or math.isnan(position.mark):
+            state.ledger.end(order, kt.SKIPPED, state.t)
+            continue
+        ticket = Ticket(
+            order,
+            units,
+            type=int(tickets.type[k]),
+            tif=int(tickets.tif[k]),
+            until=int(tickets.until[k]),
+            group=int(tickets.group[k]),
+            reduce_only=bool(tickets.reduce_only[k]),
+            limit=float(tickets.limit[k]),
+            stop=float(tickets.stop[k]),
+            trail=float(tickets.trail[k]),
+            trail_fraction=float(tickets.trail_fraction[k]),
+            water=position.mark,
+        )
+        state.tickets.append(ticket)
+        fresh.append(ticket)
+    return fresh
+
+
+def _decide_weights(state: State, row: list[float]) -> None:
+    """Remember the targets; a name that an exit has closed stays at 0 until a decision gives 0 or the other side."""
+    state.decided = True
+    for position, weight in zip(state.positions, row, strict=True):
+        position.target = weight
+        if sign(weight) != position.barred:
+            position.barred = 0
+        if position.barred and state.terms.reentry:
+            position.target = 0.0
+
+
+def _send_weights(state: State, equity: float) -> None:
+    targets = [position.target for position in state.positions]
+    if state.terms.size_at_fill and state.terms.at != kt.SAME_CLOSE:
+        _replace(state, range(state.market.assets))
+        state.unsized, state.unsized_at = targets, state.t
+        return
+    closes = state.now("close")
+    view = View(state.marks(), tradable(state, closes), equity, state.t)
+    _size_and_send(state, targets, closes, view, state.t)
+
+
+def size_at_fill(state: State) -> None:
+    """Size the weights that were decided at the close before, at the reference prices and the equity of this fill."""
+    if state.unsized is None:
+        return
+    # What an exit has closed since then is not bought back by an older decision.
+    targets, state.unsized = [position.target for position in state.positions], None
+    references = state.now("reference")
+    prices = [
+        position.mark if math.isnan(reference) else reference
+        for reference, position in zip(references, state.positions, strict=True)
+    ]
+    equity = state.equity(prices)
+    if equity <= 0.0:
+        return
+    view = View(prices, tradable(state, references), equity, state.t - 1)
+    _size_and_send(state, targets, references, view, state.unsized_at)
+
+
+def _size_and_send(state: State, targets: list[float], prices: list[float], view: View, decided: int) -> None:
+    """Turn weights into book orders; what waited from the decision before is CANCELLED."""
+    changes, affordable = size(state, targets, view)
+    _replace(state, range(state.market.assets))
+    for i, change in enumerate(changes):
+        mark = state.positions[i].mark
+        if not view.tradable[i]:
+            _skip(state, i, targets[i], prices[i], kt.REBALANCE, decided)
+        elif change and not affordable:
+            state.ledger.order(decided, i, kt.REBALANCE, kt.UNAFFORDABLE, change, mark)
+        elif change:
+            order = state.ledger.order(decided, i, kt.REBALANCE, kt.WORKING, change, mark)
+            state.positions[i].waiting = Live(order, change)
+
+
+def _skip(state: State, i: int, wanted: float, price: float, kind: int, decided: int) -> None:
+    """Record that a name with a target or a position cannot trade. That an exit of it waits is no such reason."""
+    position = state.positions[i]
+    leaving = position.waiting is not None and position.waiting.order.kind in EXITS
+    if not leaving and (position.dead or math.isnan(price)) and (wanted != 0.0 or position.units):
+        state.ledger.order(decided, i, kind, kt.SKIPPED, math.nan, position.mark)
+
+
+def _replace(state: State, names: range | list[int]) -> None:
+    """Cancel the book orders that a new decision replaces. An exit stands."""
+    for i in names:
+        live = state.positions[i].waiting
+        if live is not None and live.order.kind not in EXITS:
+            state.end(live, kt.CANCELLED)
+
+
+def _send_amounts(state: State, row: list[float]) -> list[Live]:
+    """Turn a row of shares or values into book orders."""
+    terms = state.terms
+    closes = state.now("close")
+    can = tradable(state, closes)
+    sent: list[Live] = []
+    for i, (amount, position) in enumerate(zip(row, state.positions, strict=True)):
+        if math.isnan(amount):
+            continue
+        targets = terms.mode in (kt.TARGET_SHARES, kt.TARGET_VALUE)
+        if targets:
+            if sign(amount) != position.barred:
+                position.barred = 0
+            if position.barred and terms.reentry:
+                amount = 0.0
+        if not can[i]:
+            _skip(state, i, amount, closes[i], kt.ORDER, state.t)
+            continue
+        if terms.mode in (kt.TARGET_VALUE, kt.VALUE):
+            units = state.lots(amount / state.worth(i, position.mark))
+        else:
+            units = state.lots(amount / terms.unit)
+        _replace(state, [i])
+        change = units - position.units if targets else units
+        if change:
+            order = state.ledger.order(state.t, i, kt.ORDER, kt.WORKING, change, position.mark)
+            position.waiting = Live(order, change)
+            sent.append(position.waiting)
+    return sent
+
+
+def _check_buying_power(state: State, fresh: list[Live], equity: float) -> None:
+    """Step 3: see whether the book after all orders fits; else cut, or do not send, what opens.
+
+    What already works stands: the fresh orders share what it leaves.
+    """
+    book = [position.waiting for position in state.positions if position.waiting is not None]
+    explicit = [ticket for ticket in state.working() if not ticket.reduce_only]
+    known = [live for live in [*book, *explicit] if not math.isnan(state.positions[live.order.asset].mark)]
+    standing = [live for live in known if not any(live is one for one in fresh)]
+    asked = [live for live in known if any(live is one for one in fresh)]
+
+    before = state.units()
+    for live in standing:
+        before[live.order.asset] += live.left
+    asked = _borrowed(state, before, asked, equity)
+    if state.terms.margin_model == kt.NO_MARGIN:
+        return
+    closed, everything = list(before), list(before)
+    for live in asked:
+        i = live.order.asset
+        everything[i] += live.left
+        closed[i] = before[i] + closing_part(before[i], everything[i] - before[i])
+    if closed == everything:
+        return
+    marks = state.marks()
+    costs = costs_of(state, [(live.order.asset, live.left) for live in known if live.left], marks, state.t)
+    base = initial(state, closed, marks, equity)
+    opening = initial(state, everything, marks, equity) - base
+    free = equity - costs - base
+    if opening <= free + 1e-9 * equity:
+        return
+    if state.terms.buying_power == kt.STRICT:
+        state.stopped = state.t
+        return
+    scale = state.terms.buying_power == kt.SCALE
+    factor = max(0.0, free / opening) if scale and opening > 0.0 else 0.0
+    if scale:
+        state.ledger.count(kt.COUNT_MARGIN_SCALED, state.t)
+    _cut(state, before, asked, factor, scale=scale)
+
+
+def _borrowed(state: State, before: list[float], asked: list[Live], equity: float) -> list[Live]:
+    """Cut fresh sales to the shares that can be borrowed, in order; what is left of them."""
+    running, left = list(before), []
+    for live in asked:
+        i = live.order.asset
+        supply = shares_to_borrow(state, i, equity) / state.terms.unit
+        if live.left < 0 and supply < math.inf:
+            floor = min(-state.lots(supply), state.positions[i].units, 0)
+            cut = max(live.left, min(0, floor - running[i]))
+            if cut != live.left:
+                live.left = cut
+                state.ledger.count(kt.COUNT_UNBORROWABLE, state.t, i)
+        if live.left == 0:
+            state.end(live, kt.UNBORROWABLE)
+            continue
+        live.order.units = live.left
+        running[i] += live.left
+        left.append(live)
+    return left
+
+
+def _cut(state: State, before: list[float], asked: list[Live], factor: float, *, scale: bool) -> None:
+    """Multiply the opening parts of fresh orders; each opens what the orders before it on its asset have not closed."""
+    running = list(before)
+    for live in asked:
+        i = live.order.asset
+        closing = closing_part(running[i], live.left)
+        opening = live.left - closing
+        running[i] += live.left
+        if not opening:
+            continue
+        live.left = closing + state.lots(opening * factor)
+        if not scale and live.left:
+            state.ledger.count(kt.COUNT_MARGIN_REJECTED, state.t, i)
+        if live.left == 0:
+            state.end(live, kt.MARGIN_REJECTED)
+        else:
+            live.order.units = live.left
