@@ -98,6 +98,8 @@ def new_working(K: int) -> Working:
         met=whole(),
         first_session=whole(),
         done=np.zeros((3, K)),
+        rank=whole(),
+        price=number(),
         row=np.full(K, -1, dtype=np.int64),
         live=whole(),
         count=np.zeros(2, dtype=np.int64),

@@ -343,7 +343,8 @@ def end(bar, rows, values, cursor, terms, tickets, book, working, log):
         if book.flags[PENDING] >= 0:
             log_unsized(t, book, log)
         note_no_next_bar(tickets, bar, working, log)
-    note_debit(bar, book, log)
+    if book.flags[RUINED] < 0:
+        note_debit(bar, book, log)
 
 
 @kernel(plain=True)

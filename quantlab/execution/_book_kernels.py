@@ -31,6 +31,8 @@ from quantlab.execution._kernel_types import (
     LIQUIDATED,
     LONG,
     NO_MARGIN,
+    PENDING,
+    REBALANCE,
     RECEIVABLE,
     REQUIREMENT,
     RUIN,
@@ -134,12 +136,18 @@ def book_actions(first, last, kinds, assets, others, values, fx, t, tickets, boo
                 cash = held * terms.unit * price
                 book.cash[terms.currency[i]] += cash
                 log_event(log, t, i, DELISTING, -held, price, cash)
-            waiting = held != 0.0 or book.due[i] != 0.0
+            waiting = held != 0.0 or book.due[i] != 0.0 or unsized(i, book)
             for k in range(working.count[0]):
                 waiting = waiting or tickets.asset[working.live[k]] == i
             if waiting:
                 note(log, COUNT_DELISTED, i, t)
             bury(i, t, tickets, book, working, log)
+
+
+@kernel(plain=True)
+def unsized(i, book):
+    """Whether a decided weight of asset i waits to be sized at its fill."""
+    return book.flags[PENDING] >= 0 and book.target[i] != 0.0
 
 
 @kernel(plain=True)
@@ -201,17 +209,17 @@ def convert(i, j, ratio, t, book, terms, log):
     log_event(log, t, i, CONVERSION, -held, book.mark[i], cash)
     if new != 0.0:
         log_event(log, t, j, CONVERSION, new, price, 0.0)
-    if book.units[j] == 0.0 and new != 0.0:
+    after = book.units[j] + new
+    # What was flat, or is turned, takes the history of what comes in.
+    if new != 0.0 and (book.units[j] == 0.0 or after * book.units[j] < 0.0):
         book.entry[j] = book.entry[i] / ratio
         book.peak[j] = book.peak[i] / ratio
         book.trough[j] = book.trough[i] / ratio
         book.entered[j] = book.entered[i]
         book.opened[j] = book.opened[i]
-        book.units[j] = new
-    else:
-        book.units[j] += new
-        if book.units[j] == 0.0:
-            flatten(j, book)
+    book.units[j] = after
+    if after == 0.0:
+        flatten(j, book)
 
 
 @kernel(plain=True)
@@ -221,6 +229,8 @@ def bury(i, t, tickets, book, working, log):
     if book.due[i] != 0.0:
         book.due[i] = 0.0
         set_status(log, book.due_row[i], DELISTED)
+    if unsized(i, book):
+        log_order(log, book.flags[PENDING], i, REBALANCE, DELISTED, np.nan, book.mark[i])
     cancel_tickets(i, DELISTED, t, tickets, working, log)
     book.dead[i] = 1
     book.target[i] = 0.0

@@ -337,8 +337,9 @@ class Working(NamedTuple):
 
     status : int64. left : units still to fill. limit, stop, trail, trail_fraction, water : prices, rescaled by splits.
     triggered, met : int64, a stop-limit that has become a limit; bars met so far. first_session : int64. done : (3, K).
-    row : int64, in the log. live : (K,) int64 tickets in order of placement; count : (2,) int64: how many of ``live``,
-    and how many tickets were placed.
+    rank, price : int64 and float64, when and at what price this bar meets the order; the lowest rank of a group goes
+    first. row : int64, in the log. live : (K,) int64 tickets in order of placement; count : (2,) int64: how many of
+    ``live``, and how many tickets were placed.
     """
 
     status: np.ndarray
@@ -352,6 +353,8 @@ class Working(NamedTuple):
     met: np.ndarray
     first_session: np.ndarray
     done: np.ndarray
+    rank: np.ndarray
+    price: np.ndarray
     row: np.ndarray
     live: np.ndarray
     count: np.ndarray  # type: ignore[assignment]  # hides tuple.count, which nobody needs here

@@ -156,7 +156,8 @@ def place_ticket(k, tickets, book, bar, terms, working, log):
     working.done[0, k] = 0.0
     working.done[1, k] = 0.0
     working.done[2, k] = 0.0
-    working.row[k] = log_order(log, t, i, ORDER, status, tickets.units[k], book.mark[i])
+    asked = tickets.units[k] if units == 0.0 else units
+    working.row[k] = log_order(log, t, i, ORDER, status, asked, book.mark[i])
     if status == NO_NEXT_BAR:
         working.live[working.count[0]] = k
         working.count[0] += 1
@@ -294,22 +295,30 @@ def acts_as_limit(k, tickets, working):
 
 
 @kernel(plain=True)
-def yields(k, when, tickets, book, bar, working, log):
-    """Whether ticket k, met at ``when``, leaves this bar to another of its group: what is met at the open comes first,
-    then the stop. A stop that comes before a limit of the same moment is counted as ambiguous.
+def rank_of(k, when, tickets, working):
+    """How early ticket k is met: the open before the inside, then the stop before the limit; 0 where it is not."""
+    if when == NEVER:
+        return 0
+    return (1 if when == OPENING else 3) + (1 if acts_as_limit(k, tickets, working) else 0)
+
+
+@kernel(plain=True)
+def yields(a, tickets, bar, working, log):
+    """Whether entry ``a`` of the live tickets leaves this bar to another of its group, whatever becomes of that one.
+
+    A stop that goes before a limit of the same moment is counted as ambiguous, once per group.
     """
-    ambiguous, group, limit = False, tickets.group[k], acts_as_limit(k, tickets, working)
-    for a in range(working.count[0]):
-        j = working.live[a]
-        if tickets.group[j] != group or not alive(j, working) or acts_as_limit(j, tickets, working) == limit:
+    k = working.live[a]
+    rank, first, rival = working.rank[k], True, False
+    for b in range(working.count[0]):
+        j = working.live[b]
+        if b == a or tickets.group[j] != tickets.group[k] or working.rank[j] == 0:
             continue
-        other, _ = ticket_met(j, tickets, book, bar, working)
-        if other == NEVER:
-            continue
-        if other < when or (limit and other == when):
+        if working.rank[j] < rank:
             return True
-        ambiguous = ambiguous or other == when
-    if ambiguous:
+        first = first and not (working.rank[j] == rank and b < a)
+        rival = rival or (rank % 2 == 1 and working.rank[j] == rank + 1)
+    if first and rival:
         note(log, COUNT_AMBIGUOUS, tickets.asset[k], bar.t)
     return False
 
@@ -340,13 +349,18 @@ def fill_tickets_inside(tickets, book, bar, impact, terms, working, log):
         return
     for a in range(working.count[0]):
         k = working.live[a]
-        if not alive(k, working):
-            continue
-        when, price = ticket_met(k, tickets, book, bar, working)
-        if when == NEVER or (tickets.group[k] >= 0 and yields(k, when, tickets, book, bar, working, log)):
+        when, price = NEVER, np.nan
+        if alive(k, working):
+            when, price = ticket_met(k, tickets, book, bar, working)
+        working.rank[k] = rank_of(k, when, tickets, working)
+        working.price[k] = price
+    for a in range(working.count[0]):
+        k = working.live[a]
+        rank, price = working.rank[k], working.price[k]
+        if rank == 0 or (tickets.group[k] >= 0 and yields(a, tickets, bar, working, log)) or not alive(k, working):
             continue
         limited = tickets.type[k] in (LIMIT, STOP_LIMIT)
-        at_open = 1 if when == OPENING else 0
+        at_open = 1 if rank <= 2 else 0
         fill_ticket(k, price, limited, at_open, tickets, book, bar, impact, terms, working, log)
     follow(tickets, bar, book, working)
 

@@ -256,7 +256,7 @@ def make_way(book):
             else:
                 traded += max(w, 0.0)
         if stuck > 0.0 and traded > 0.0:
-            factor = max(0.0, wanted - stuck) / traded
+            factor = min(max(0.0, wanted - stuck) / traded, 1.0)
             for i in range(book.units.shape[0]):
                 if scratch[PART, i] != OUT and scratch[TARGET, i] * side > 0.0:
                     scratch[TARGET, i] *= factor
@@ -658,9 +658,11 @@ def afford(prices, equity, impact, tickets, working, first, last, bar, book, ter
     for i in range(n):
         asked = scratch[CHANGE, i]
         opens = opening_part(base[i], asked)
+        # Exactly what closes: the asked less the opening part would miss it by a bit.
+        closes = -base[i] if base[i] * asked < 0.0 else 0.0
         base[i] += asked
         if opens != 0.0:
-            left = asked - opens + lots(opens * factor, terms.step)
+            left = closes + lots(opens * factor, terms.step)
             scratch[CHANGE, i] = left
             if left == 0.0:
                 log_order(log, bar.t, i, ORDER, MARGIN_REJECTED, asked, book.mark[i])
@@ -672,9 +674,10 @@ def afford(prices, equity, impact, tickets, working, first, last, bar, book, ter
             i = tickets.asset[ticket]
             asked = working.left[ticket]
             opens = opening_part(base[i], asked)
+            closes = -base[i] if base[i] * asked < 0.0 else 0.0
             base[i] += asked
             if opens != 0.0:
-                left = asked - opens + lots(opens * factor, terms.step)
+                left = closes + lots(opens * factor, terms.step)
                 if left == 0.0 or terms.buying_power == REJECT:
                     note(log, COUNT_MARGIN_REJECTED, i, bar.t)
                 cut_ticket(ticket, left, MARGIN_REJECTED, working, log)

@@ -587,6 +587,8 @@ class _Draw:
             price = float(known[-1]) if known.size else 10.0
             size = float(rng.integers(1, 60))
             units = size * lot if lot >= 1.0 else size + (float(rng.random()) if lot == 0.0 else 0.0)
+            # What callers round away, and this engine too: less than a lot, or a broken number of them.
+            units *= float(rng.random()) if lot > 0.0 and rng.random() < 0.1 else 1.0
             side = int(self.pick(1, -1))
             types = [kt.MARKET, kt.LIMIT, kt.STOP, kt.STOP_LIMIT, kt.TRAIL, kt.MARKET_OPEN, kt.LIMIT_OPEN]
             types += [kt.MARKET_CLOSE, kt.LIMIT_CLOSE]
@@ -597,7 +599,7 @@ class _Draw:
                 limit, stop = round(limit), round(stop)
             absolute = rng.random() < 0.5
             distance = float(rng.uniform(0.005, 0.06))
-            tif, until = int(rng.integers(0, 5)), t + int(rng.integers(1, 6))
+            tif, until = int(rng.integers(0, 5)), t + int(rng.integers(0, 6))
             group = int(rng.integers(0, 4)) if rng.random() < 0.4 else -1
             reduce_only = int(rng.random() < 0.3)
             if (kind in (kt.MARKET_OPEN, kt.LIMIT_OPEN) and not self.has_open) or (

@@ -15,6 +15,7 @@ from quantlab.backtest._reference import run as reference_run
 from ._random_inputs import demand_equal_runs, random_inputs, simple_inputs
 
 BOOKS = 300
+PARTS, MANY = 12, 500
 
 
 def compare(inputs) -> int:
@@ -29,6 +30,17 @@ def compare(inputs) -> int:
 @pytest.mark.parametrize("draw", [random_inputs, simple_inputs])
 def test_engines_agree(draw):
     assert sum(compare(draw(seed)) for seed in range(BOOKS)) > BOOKS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", [random_inputs, simple_inputs])
+@pytest.mark.parametrize("part", range(PARTS))
+def test_engines_agree_on_many(draw, part):
+    """Twelve thousand books in all, none of them one of the quick tier."""
+    seeds = range(BOOKS + part * MANY, BOOKS + (part + 1) * MANY)
+    fills = sum(compare(draw(seed)) for seed in seeds)
+    print(f"{draw.__name__} {seeds.start} to {seeds.stop - 1}: {len(seeds)} books agree, {fills} fills")
+    assert fills > len(seeds)
 
 
 def test_a_run_can_be_repeated():

@@ -10,7 +10,7 @@ import pytest
 
 from quantlab.core import DataError
 from quantlab.data.adjustment import adjust
-from quantlab.execution import Account, Exits
+from quantlab.execution import Account, Exits, Fill
 
 from .conftest import cash, column, make_bars, make_orders, make_weights, rules
 
@@ -164,6 +164,32 @@ def test_15_an_order_that_waits_over_a_split_is_for_the_new_shares(trade):
     assert column(result, "cash") == [9000.0, 0.0, 0.0]
 
 
+def test_15_a_sale_that_waits_over_a_split_leaves_nothing(backtest):
+    """Splits: a short of 500 that is bought back behind 1 for 7 is flat, to the last bit, also in fractions."""
+    bars = make_bars([2.0, 2.2, 2.3, 2.3], open=[2.0, 2.2, 2.3, 2.3], actions=[("A", 2, "split", 1 / 7)])
+    result = backtest(make_weights(bars, {0: [-1.0], 1: [0.0], 2: [0.0]}), bars, account=cash(1000.0))
+    assert result.positions.values[:, 0].tolist() == [0.0, -500.0, 0.0, 0.0]
+    assert result.orders.height == 2
+    assert result.trades["status"].to_list() == ["closed"]
+
+
+def test_15_a_conversion_that_turns_a_short_brings_its_own_entry(trade):
+    """Splits: 100 a bought at 10 become 100 b, of which 50 are short at 20: left are 50 long at 10, with a stop at 9."""
+    bars = make_bars(
+        [[10.0, 20.0], [10.0, 20.0], [10.0, 20.0], [NAN, 19.0], [NAN, 8.0]],
+        open=[[10.0, 20.0], [10.0, 20.0], [10.0, 20.0], [NAN, 20.0], [NAN, 12.0]],
+        high=[[10.0, 20.0], [10.0, 20.0], [10.0, 20.0], [NAN, 20.0], [NAN, 12.0]],
+        low=[[10.0, 20.0], [10.0, 20.0], [10.0, 20.0], [NAN, 17.0], [NAN, 8.0]],
+        actions=[("A", 3, "conversion", 1.0, "B")],
+    )
+    orders = make_weights(bars, {0: [100.0, -50.0]})
+    result = trade(orders, bars, account=cash(5000.0, 1.0), exits=Exits(stop_loss=0.1))
+    assert result.positions.values[:, 1].tolist() == [0.0, -50.0, -50.0, 50.0, 0.0]
+    # The fall to 17 on bar 3 is none from 10; the one to 8 is.
+    last = result.fills.row(-1, named=True)
+    assert (last["date"], last["kind"], last["price"]) == (bars.dates[4].item(), "stop_loss", 9.0)
+
+
 # Trap 16.
 DYING = [[10.0, 10.0], [10.0, 10.0], [10.0, 5.0], [10.0, NAN], [10.0, NAN], [10.0, NAN]]
 
@@ -214,6 +240,18 @@ def test_16_without_table_and_policy_the_holding_stays_and_is_told(backtest):
     assert found["prices_end"]["severity"] == "warning"
     with pytest.raises(DataError, match="strict"):
         died(backtest, strict=True)
+
+
+@pytest.mark.parametrize("sizing", ["decision", "fill"])
+def test_16_an_order_that_meets_no_market_any_more_is_told(backtest, sizing):
+    """Delisting: what was decided for a name that is gone before the fill is an order with its fate, and a row."""
+    bars = make_bars([[10.0, 10.0]] * 3, open=[[10.0, 10.0]] * 3, actions=[("B", 1, "delisting", 0.0)])
+    fill = Fill("next_open", sizing=sizing)
+    result = backtest(make_weights(bars, {0: [0.4, 0.6]}), bars, account=cash(1000.0), fill=fill)
+    orders = {row["symbol"]: row["status"] for row in result.orders.iter_rows(named=True)}
+    assert orders == {"A": "filled", "B": "delisted"}
+    assert orders["B"] in rules(result)
+    assert result.positions.values[-1].tolist() == [40.0, 0.0]
 
 
 # Trap 17.

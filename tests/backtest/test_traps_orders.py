@@ -134,6 +134,30 @@ def test_27_orders_of_one_group_are_ambiguous_alike(trade):
     assert "ambiguous_exit" in rules(result)
 
 
+def test_27_what_one_open_meets_twice_is_ambiguous_too(trade):
+    """Stops: a buy stop at 105 and a sell limit at 105 of one group both meet an open of 110: the stop, and counted."""
+    bars = make_bars([100.0, 110.0, 110.0], open=[100.0, 110.0, 110.0], high=[100.0, 111.0, 110.0], low=[99.0] * 3)
+    either = {"bar": 0, "tif": "gtc", "group": 1}
+    orders = make_orders(
+        bars,
+        either | {"shares": -1.0, "type": "limit", "limit": 105.0},
+        either | {"shares": 1.0, "type": "stop", "stop": 105.0},
+    )
+    result = trade(orders, bars, account=cash(1000.0, 1.0))
+    assert result.fills.select("shares", "price").rows() == [(1.0, 110.0)]
+    assert "ambiguous_exit" in rules(result)
+
+
+def test_27_a_stop_that_cannot_be_filled_keeps_the_limit_of_its_group_for_the_next_bar(trade):
+    """Stops: whatever the order of placement, the limit waits a bar for a stop that has nothing to close."""
+    bars = make_bars([100.0, 100.0, 100.0], open=[100.0] * 3, high=[106.0] * 3, low=[94.0] * 3)
+    limit = {"bar": 0, "tif": "gtc", "group": 1, "shares": 1.0, "type": "limit", "limit": 95.0}
+    stop = {"bar": 0, "tif": "gtc", "group": 1, "shares": -1.0, "type": "stop", "stop": 96.0, "reduce_only": True}
+    for orders in ([limit, stop], [stop, limit]):
+        result = trade(make_orders(bars, *orders), bars, account=cash(1000.0, 1.0))
+        assert result.fills.select("date", "shares", "price").rows() == [(bars.dates[2].item(), 1.0, 95.0)]
+
+
 @pytest.mark.parametrize(
     ("fill", "entry_bar", "stopped"),
     [("next_close", True, 2), ("next_open", True, 1), ("next_open", False, 2)],

@@ -191,6 +191,23 @@ def test_25_flat_means_flat_in_every_table(backtest, lot):
     np.testing.assert_allclose(result.trades["shares"], [1.0], rtol=1e-15)
 
 
+@pytest.mark.parametrize("held", [0.1, 0.3, 1 / 3, 2 / 7])
+def test_25_an_order_that_is_cut_to_what_closes_closes_it(trade, held):
+    """Float accumulation: without buying power a sale of 5 is cut to the shares that are held, to the last bit."""
+    # 2,000 of a fell to 1,800: 800 of equity carry it, and nothing more.
+    bars = make_bars([[100.0, 10.0]] * 2 + [[90.0, 10.0]] * 3)
+    orders = make_orders(
+        bars,
+        {"bar": 0, "symbol": "A", "shares": (2000 - 10 * held) / 100},
+        {"bar": 0, "symbol": "B", "shares": held},
+        {"bar": 2, "symbol": "B", "shares": -5.0},
+    )
+    result = trade(orders, bars, account=Account(cash=1000.0, lot=None), fill="next_close")
+    assert result.positions.values[:, 1].tolist() == [0.0, held, held, 0.0, 0.0]
+    assert result.fills["shares"].to_list()[1:] == [held, -held]
+    assert result.trades["status"].to_list() == ["open", "closed"]
+
+
 def test_simulate_is_the_compiled_engine(monkeypatch):
     """The engines that these tests compare are two: without its engine ``simulate`` does not run."""
 

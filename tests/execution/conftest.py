@@ -197,6 +197,8 @@ def make_working(tickets: kt.Tickets) -> kt.Working:
         met=np.zeros(k, dtype=whole),
         first_session=np.full(k, -1, dtype=whole),
         done=np.zeros((3, k)),
+        rank=np.zeros(k, dtype=whole),
+        price=np.full(k, np.nan),
         row=np.full(k, -1, dtype=whole),
         live=np.zeros(k, dtype=whole),
         count=np.zeros(2, dtype=whole),

@@ -46,6 +46,8 @@ def _split(state: State, i: int, ratio: float) -> None:
     _rescale(position, 1 / ratio)
     if position.units:
         _event(state, i, kt.SPLIT, new - position.units, position.mark, (exact - new) * terms.unit * position.mark)
+        # Set, not added up: a fraction would be off by a bit, and an order for all of it would not close it.
+        position.units = new
     for live in [position.waiting, *state.working()]:
         if live is None or live.order.asset != i:
             continue
@@ -108,7 +110,7 @@ def _join(other: Position, old: Position, new: float, ratio: float) -> None:
 def _delist(state: State, i: int, loss: float) -> None:
     position = state.positions[i]
     waiting = any(ticket.order.asset == i for ticket in state.working())
-    if position.units or position.waiting or waiting:
+    if position.units or position.waiting or waiting or _unsized(state, position):
         state.ledger.count(kt.COUNT_DELISTED, state.t, i)
     if position.units:
         price = position.mark * (1 + loss)
@@ -116,9 +118,16 @@ def _delist(state: State, i: int, loss: float) -> None:
     _bury(state, i)
 
 
+def _unsized(state: State, position: Position) -> bool:
+    """Return whether a decided weight waits to be sized at its fill."""
+    return state.unsized is not None and position.target != 0.0
+
+
 def _bury(state: State, i: int) -> None:
     """Take an asset off the market: it is never traded again."""
     position = state.positions[i]
+    if _unsized(state, position):
+        state.ledger.order(state.unsized_at, i, kt.REBALANCE, kt.DELISTED, math.nan, position.mark)
     position.dead = True
     position.target = 0.0
     if position.waiting is not None:

@@ -13,6 +13,7 @@ from quantlab.backtest._reference._margin import initial, shares_to_borrow
 from quantlab.backtest._reference._rounding import sign
 from quantlab.backtest._reference._sizing import View, size, tradable
 from quantlab.backtest._reference._state import EXITS, Live, State, Ticket, closing_part
+from quantlab.backtest._reference._tickets import ONE_BAR
 from quantlab.execution import _kernel_types as kt
 from quantlab.execution._kernel_types import Tickets
 
@@ -42,12 +43,19 @@ def place_tickets(state: State, tickets: Tickets) -> list[Live]:
             continue
         i = int(tickets.asset[k])
         position = state.positions[i]
-        units = float(tickets.units[k])
-        units = units if state.terms.step == 0 else int(units)
-        order = state.ledger.order(state.t, i, kt.ORDER, kt.WORKING, units, position.mark)
+        asked, ends = float(tickets.units[k]), tickets.tif[k] == kt.GOOD_TILL_DATE and tickets.until[k] <= state.t
+        units = state.lots(asked)
+        order = state.ledger.order(state.t, i, kt.ORDER, kt.WORKING, units or asked, position.mark)
         under_exit = position.waiting is not None and position.waiting.order.kind in EXITS
         if position.dead or under_exit or math.isnan(position.mark):
             state.ledger.end(order, kt.SKIPPED, state.t)
+            continue
+        if units == 0:
+            order.status = kt.SKIPPED
+            state.ledger.count(kt.COUNT_BELOW_ONE_LOT, state.t, i)
+            continue
+        if ends and tickets.type[k] not in ONE_BAR:
+            state.ledger.end(order, kt.EXPIRED, state.t)
             continue
         ticket = Ticket(
             order,

@@ -90,8 +90,8 @@ def exit_at_close(state: State) -> None:
         if untested and not math.isnan(close):
             if position.entered < state.t or (position.opened and terms.entry_bar):
                 kind = _kind_at(state, position, close)
-            if position.entered < state.t or position.opened:
-                position.peak, position.trough = max(position.peak, close), min(position.trough, close)
+            # Whatever is held at the close has seen it.
+            position.peak, position.trough = max(position.peak, close), min(position.trough, close)
         if kind is None and terms.time_stop and state.t - position.entered >= terms.time_stop:
             kind = kt.TIME_STOP
         # An exit that waits already stands: asked anew, its rest would never come of age.

@@ -20,7 +20,7 @@ def requirement(state: State, units: list[float], prices: list[float]) -> float:
     if state.terms.margin_model == kt.NO_MARGIN:
         return 0.0
     if state.terms.margin_model == kt.PORTFOLIO:
-        return _scenarios(state, units, values)
+        return _scenarios(state, units, values, paid_in_full=False)
     return total(maintenance_fraction(state, i, units[i], prices[i]) * value for i, value in values.items())
 
 
@@ -30,8 +30,7 @@ def initial(state: State, units: list[float], prices: list[float], equity: float
     if state.terms.margin_model == kt.NO_MARGIN:
         return 0.0
     if state.terms.margin_model == kt.PORTFOLIO:
-        paid = [value for i, value in values.items() if units[i] > 0 and below_minimum(state, equity)]
-        return max(_scenarios(state, units, values), total(paid))
+        return _scenarios(state, units, values, paid_in_full=below_minimum(state, equity))
     return total(initial_fraction(state, i, units[i], prices[i], equity) * value for i, value in values.items())
 
 
@@ -69,18 +68,16 @@ def _values(state: State, units: list[float], prices: list[float]) -> dict[int, 
     return {i: abs(held) * state.worth(i, prices[i]) for i, held in enumerate(units) if held}
 
 
-def _scenarios(state: State, units: list[float], values: dict[int, float]) -> float:
+def _scenarios(state: State, units: list[float], values: dict[int, float], *, paid_in_full: bool) -> float:
     """PORTFOLIO: the greater of a shock to all, and one concentrated on the largest positions."""
     row, terms = state.now("margin"), state.terms
-    shocked = total(
-        value
-        * (
-            row[kt.MAINTENANCE_LONG] * terms.margin_long[i]
-            if units[i] > 0
-            else row[kt.MAINTENANCE_SHORT] * terms.margin_short[i]
-        )
-        for i, value in values.items()
-    )
+
+    def fraction(i: int) -> float:
+        if units[i] > 0:
+            return 1.0 if paid_in_full else float(min(row[kt.MAINTENANCE_LONG] * terms.margin_long[i], 1.0))
+        return float(min(row[kt.MAINTENANCE_SHORT] * terms.margin_short[i], 1.0))
+
+    shocked = total(fraction(i) * value for i, value in values.items())
     ordered = sorted(values.values(), reverse=True)
     largest = int(row[kt.LARGEST])
     concentrated = row[kt.CONCENTRATED] * total(ordered[:largest])

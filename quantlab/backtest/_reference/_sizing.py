@@ -100,7 +100,7 @@ def _make_room(state: State, plan: Plan, view: View) -> None:
         targets = total(abs(plan.weight[i]) for i in movable)
         if stuck > 0.0 and targets > 0.0:
             for i in movable:
-                plan.weight[i] *= max(0.0, wanted - stuck) / targets
+                plan.weight[i] *= min(max(0.0, wanted - stuck) / targets, 1.0)
 
 
 def _bands(state: State, plan: Plan, movers: list[int]) -> None:

@@ -14,7 +14,7 @@ from quantlab.backtest._reference._fills import cut_to_room, fill
 from quantlab.backtest._reference._state import State, Ticket
 from quantlab.execution import _kernel_types as kt
 
-__all__ = ["expire", "fill_at_close", "fill_at_once", "fill_at_open", "fill_inside"]
+__all__ = ["ONE_BAR", "expire", "fill_at_close", "fill_at_once", "fill_at_open", "fill_inside"]
 
 ONE_BAR = (kt.MARKET, kt.MARKET_OPEN, kt.LIMIT_OPEN, kt.MARKET_CLOSE, kt.LIMIT_CLOSE)
 
@@ -116,6 +116,7 @@ def _fill(state: State, ticket: Ticket, price: float, *, limit: bool, opened: bo
             return
     units = cut_to_room(state, ticket, ticket.left)
     if ticket.tif == kt.FILL_OR_KILL and units != ticket.left:
+        state.end(ticket, kt.CAPPED)
         return
     row = state.t if ticket.order.decided == state.t else state.t - 1
     fill(state, ticket, units, price, limit=limit, opened=opened, row=row)
@@ -124,6 +125,8 @@ def _fill(state: State, ticket: Ticket, price: float, *, limit: bool, opened: bo
         for other in state.working():
             if other.group >= 0 and other.group == ticket.group:
                 state.end(other, kt.CANCELLED)
+    elif ticket.type in ONE_BAR:
+        state.end(ticket, kt.CAPPED)
 
 
 def _tested(state: State, ticket: Ticket) -> bool:
@@ -199,30 +202,20 @@ def _learn(state: State, ticket: Ticket) -> None:
 
 
 def _held_back(state: State, working: list[Ticket], touches: dict[int, Touch | None]) -> set[int]:
-    """Return the rows of orders that their group keeps from filling: a stop goes before a limit.
+    """Return the rows of orders that their group keeps from filling on this bar.
 
-    As with exits, the open is tested before the inside: a limit that the open meets goes before a stop inside.
+    What the open meets goes before what the inside meets, and of one moment the stop before the limit. Whether the
+    first can be filled plays no part.
     """
-    groups: dict[int, list[Ticket]] = defaultdict(list)
+    groups: dict[int, list[tuple[bool, bool, Ticket]]] = defaultdict(list)
     for ticket in working:
-        if ticket.group >= 0 and touches[ticket.order.row] is not None:
-            groups[ticket.group].append(ticket)
+        touch = touches[ticket.order.row]
+        if ticket.group >= 0 and touch is not None:
+            groups[ticket.group].append((not touch.at_open, _is_limit(ticket), ticket))
     held_back: set[int] = set()
     for members in groups.values():
-        stops = [ticket for ticket in members if not _is_limit(ticket)]
-        limits = [ticket for ticket in members if _is_limit(ticket)]
-        if not stops or not limits:
-            continue
-
-        def at_open(ticket: Ticket) -> bool:
-            touch = touches[ticket.order.row]
-            return touch is not None and touch.at_open
-
-        stop_first = any(map(at_open, stops))
-        if not stop_first and any(map(at_open, limits)):
-            held_back |= {ticket.order.row for ticket in stops}
-            continue
-        held_back |= {ticket.order.row for ticket in limits}
-        if not stop_first:
-            state.ledger.count(kt.COUNT_AMBIGUOUS, state.t, stops[0].order.asset)
+        moment, kind, first = min(members, key=lambda member: member[:2])
+        held_back |= {ticket.order.row for inside, limit, ticket in members if (inside, limit) != (moment, kind)}
+        if not kind and any(member[:2] == (moment, True) for member in members):
+            state.ledger.count(kt.COUNT_AMBIGUOUS, state.t, first.order.asset)
     return held_back
