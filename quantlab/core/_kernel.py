@@ -8,7 +8,9 @@
   install) the user's cache directory, else nowhere with one warning. Numba by itself notices only a change of the
   file that holds the function; a kernel that calls a kernel of another file would keep the stale inlined copy. Here
   the cache is stamped with the contents of every kernel file of the package, so that any edit compiles anew and a
-  reinstall of the same source does not. A damaged cache file is a miss, and a full disk costs the cache alone.
+  reinstall of the same source does not. A process whose kernel files were edited after its start leaves the cache
+  alone: what it holds is no longer what the files say. A damaged cache file is a miss, and a full disk costs the cache
+  alone.
 * **No guessing about threads.** ``nogil=True``, never ``parallel=True`` or ``fastmath``: threads live outside the
   kernel, and results have the same bits for any number of them.
 
@@ -24,6 +26,7 @@ import pickle
 import struct
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from functools import cache, update_wrapper
@@ -35,6 +38,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_STARTED = time.time()
 _LOCK = threading.RLock()
 
 # What reading a cut or overwritten cache file raises: mostly the unpickler's, which promises no narrower list.
@@ -168,8 +172,8 @@ def _build(function: Callable[..., Any], plain: bool, options: dict[str, Any]) -
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     twin.__kwdefaults__ = function.__kwdefaults__
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(twin)
-    directory = _cache_directory(str(Path(inspect.getfile(function)).resolve().parent))
-    if directory is not None:
+    source = Path(inspect.getfile(function)).resolve()
+    if _cache_directory(str(source.parent)) is not None and not _edited_since_start(str(source)):
         dispatcher._cache = _function_cache(plain)(twin)
     return dispatcher
 
@@ -249,12 +253,35 @@ def _function_cache(plain: bool) -> Any:
     return PlainCache if plain and numba.__version__.startswith("0.68.") else FunctionCache
 
 
+def _kernel_files(file: str) -> list[Path]:
+    return sorted({Path(file), *_PACKAGE.rglob("_*kernel*.py")})
+
+
+@cache
+def _edited_since_start(file: str) -> bool:
+    """Whether a kernel file is newer than this process, whose code the stamp of ``file`` would then not describe."""
+    newest = max(_kernel_files(file), key=lambda path: path.stat().st_mtime)
+    if newest.stat().st_mtime <= _STARTED:
+        return False
+    _warn_of_edit(newest.name)
+    return True
+
+
+@cache
+def _warn_of_edit(name: str) -> None:
+    warnings.warn(
+        f"{name} was edited after this process started: kernels are compiled without the cache. "
+        "Hint: start the process again.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
 @cache
 def _stamp(file: str) -> str:
     """Digest of every kernel file of the package and of ``file`` itself."""
     digest = hashlib.sha256()
-    files = {Path(file), *_PACKAGE.rglob("_*kernel*.py")}
-    for path in sorted(files):
+    for path in _kernel_files(file):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

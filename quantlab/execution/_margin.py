@@ -41,7 +41,7 @@ class RegT(Value):
     minimum_equity : float >= 0, currency of the account
         Below it nothing may be borrowed and no share sold short: 2,000 by FINRA's rule.
     buffer : float in [0, 1), fraction of the requirement
-        A call brings the book to requirement * (1 + buffer).
+        A call comes when equity is below requirement * (1 + buffer), and brings the book back to that.
     changes : mapping of dates to RegT
         From each date on the other's numbers hold; before the first, these do. Factors are not dated.
 
@@ -155,7 +155,7 @@ class PortfolioMargin(Value):
     minimum_equity : float >= 0, currency of the account
         Below it nothing may be borrowed and no share sold short: brokers ask for 100,000 and more.
     buffer : float in [0, 1), fraction of the requirement
-        A call brings the book to requirement * (1 + buffer).
+        A call comes when equity is below requirement * (1 + buffer), and brings the book back to that.
 
     Raises
     ------

@@ -376,6 +376,7 @@ def within_margin(t, bar, book, terms, log):
                 scratch[TARGET, i] = kept
                 if kept == h:
                     scratch[PART, i] = ALONE
+                    log_order(log, t, i, REBALANCE, MARGIN_REJECTED, np.nan, book.mark[i])
                 note(log, COUNT_MARGIN_REJECTED, i, t)
     return True
 

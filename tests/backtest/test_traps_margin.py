@@ -243,6 +243,7 @@ def test_09_or_rejected_or_refused(backtest):
         ("margin_rejected", "A", 1),
         ("margin_rejected", "B", 1),
     ]
+    assert result.orders.select("symbol", "status").rows() == [("A", "margin_rejected"), ("B", "margin_rejected")]
     account = Account(cash=100.0, lot=None, buying_power="strict")
     with pytest.raises(InputError, match=r"2024-01-01 needs more than the buying power.*200.0% long and 100.0% short"):
         backtest(weights, bars, account=account, fill="next_close")

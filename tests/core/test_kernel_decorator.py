@@ -114,6 +114,22 @@ def test_the_cache_is_hit_and_an_edit_of_a_called_file_is_noticed(copy: Path, py
     assert list((copy / "quantlab" / "other" / "__pycache__").glob("_caller_kernels.caller*.nbi"))
 
 
+def test_an_edit_under_a_running_process_is_not_cached(copy: Path, python: Callable[..., str]) -> None:
+    """The old code must not be found under the stamp of the new."""
+    edit = textwrap.dedent("""
+        import pathlib, time, warnings
+        warnings.simplefilter("always")
+        from quantlab.core import _callee_kernels
+        file = pathlib.Path(_callee_kernels.__file__)
+        time.sleep(0.05)
+        file.write_text(file.read_text().replace("x + 1.0", "x + 5.0"))
+    """)
+    output = python(edit + CALL, root=copy)
+    assert output.startswith("8.0 ")
+    assert output.count("_callee_kernels.py was edited after this process started") == 1
+    assert python(CALL, root=copy).strip() == "16.0 hits 0 misses 1"
+
+
 def test_the_chosen_directory_wins(copy: Path, python: Callable[..., str], tmp_path: Path) -> None:
     chosen = tmp_path / "chosen"
     assert python(CALL, root=copy, QUANTLAB_CACHE_DIR=str(chosen)).startswith("8.0 hits 0")

@@ -181,9 +181,11 @@ def _initial_margin(state: State, plan: Plan, movers: list[int], view: View) -> 
             kept = min(max(wanted, min(held, 0.0)), max(held, 0.0))
             if kept != wanted:
                 plan.weight[i] = kept
-                state.ledger.count(kt.COUNT_MARGIN_REJECTED, view.row, i)
                 if kept == held:
                     plan.alone.add(i)
+                    state.ledger.order(view.row, i, kt.REBALANCE, kt.MARGIN_REJECTED, math.nan, state.positions[i].mark)
+                else:
+                    state.ledger.count(kt.COUNT_MARGIN_REJECTED, view.row, i)
 
 
 def changes_at(state: State, weights: list[float], moving: list[int], view: View, x: float) -> list[float]:
