@@ -119,7 +119,8 @@ class Structure:
 
     A tuple of arrays is passed field by field: with a hundred arrays a call costs a microsecond, and LLVM takes a
     minute over such signatures. Inside a kernel ``reference(*fields)`` gives an object with the same field names that
-    costs one word; in plain Python it gives the tuple. It lives no longer than the kernel that made it.
+    costs one word; in plain Python it gives the tuple. It lives no longer than the kernel that made it, and borrows its
+    arrays: that kernel's caller keeps them alive. Reading a field then counts no references, which are atomic.
 
     Attributes
     ----------
@@ -156,8 +157,39 @@ def _structure_class(name: str, names: tuple[str, ...]) -> Any:
     made = type(f"_{name}Reference", (structref.StructRefProxy,), {"__module__": __name__})
     globals()[kind.__name__] = structref.register(kind)
     globals()[made.__name__] = made
-    structref.define_constructor(made, kind, list(names))
+    lines = [f"        made.{field} = borrowed({field})" for field in names]
+    source = f"""
+def constructor({", ".join(names)}):
+    made_type = kind([{", ".join(f'("{field}", {field})' for field in names)}])
+    def implementation({", ".join(names)}):
+        made = new(made_type)
+{chr(10).join(lines)}
+        return made
+    return implementation
+"""
+    scope = {"kind": kind, "new": structref.new, "borrowed": _borrowed()}
+    exec(source, scope)
+    import_module("numba.extending").overload(made)(scope["constructor"])
     return made
+
+
+@cache
+def _borrowed() -> Any:
+    """What makes of an array one that owns nothing: counting its references does nothing."""
+    from numba.core import cgutils, imputils, types
+    from numba.extending import intrinsic
+
+    def borrowed(context: Any, value: Any) -> Any:
+        def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if not isinstance(value, types.Array):
+                return imputils.impl_ret_borrowed(target, builder, value, args[0])
+            array = cgutils.create_struct_proxy(value)(target, builder, value=args[0])
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            return array._getvalue()
+
+        return value(value), generate
+
+    return intrinsic(borrowed)
 
 
 def _build(function: Callable[..., Any], plain: bool, options: dict[str, Any]) -> Any:
@@ -172,6 +204,14 @@ def _build(function: Callable[..., Any], plain: bool, options: dict[str, Any]) -
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     twin.__kwdefaults__ = function.__kwdefaults__
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(twin)
+    typed = dispatcher.get_call_template
+
+    def template(args: Any, kws: Any) -> Any:
+        # Numba would compile a kernel anew for each number that another kernel passes it literally.
+        unliteral = numba.types.unliteral
+        return typed(tuple(unliteral(a) for a in args), {name: unliteral(a) for name, a in kws.items()})
+
+    dispatcher.get_call_template = template
     source = Path(inspect.getfile(function)).resolve()
     if _cache_directory(str(source.parent)) is not None and not _edited_since_start(str(source)):
         dispatcher._cache = _function_cache(plain)(twin)
