@@ -193,7 +193,7 @@ def market(values, bar, book, working, tickets, terms, log):
         fill_book_orders(1, book, bar, impact, terms, log)
     if tickets.placed.shape[0] > 0:
         fill_tickets_at_open(tickets, book, bar, impact, terms, working, log)
-    if has_price(bar.open) and exposed(book) and value_at(bar.open, bar, book, terms) <= 0.0:
+    if exposed(book) and has_price(bar.open) and value_at(bar.open, bar, book, terms) <= 0.0:
         ruin(bar.open, tickets, bar, book, working, terms, log)
         return False
     if tickets.placed.shape[0] > 0:

@@ -62,16 +62,41 @@ def banded(amount, thresholds, rates):
 
 
 @kernel(plain=True)
-def finance(days, rate, interest, fx, t, book, terms, log):
-    """Charge the nights before bar t; ``rate`` (N,) and ``interest`` (C, 3, K) are those of the bar before.
+def plain_borrow(share, rate, t, book, terms, log):
+    """Value of the shorts and the fees for borrowing them, ``share`` of a year, in a book of one currency.
 
-    Positions, marks and cash are still those of its close, so the interest is on cash before the fees of these nights.
+    The arithmetic of ``borrow_shares`` without branches, which is six times as fast.
     """
-    units, mark, unit, cash, currency = book.units, book.mark, terms.unit, book.cash, terms.currency
-    thresholds, borrow, keep, dealer = terms.thresholds, log.borrow, log.keep[0] == 1, terms.dealer == 1
-    share = days / terms.borrow_days
-    currencies = cash.shape[0]
-    shorts, fees = np.zeros(currencies), np.zeros(currencies)
+    units, mark, unit, dealer = book.units, book.mark, terms.unit, terms.dealer == 1
+    values, charged = book.scratch[9], book.scratch[10]
+    held, unknown = 0, 0
+    for i in range(units.shape[0]):
+        values[i] = -units[i] * unit * mark[i] if units[i] < 0.0 else 0.0
+        held += 1 if units[i] < 0.0 else 0
+    if held == 0:
+        return 0.0, 0.0
+    for i in range(units.shape[0]):
+        price = np.ceil(1.02 * mark[i] - 1e-9) if dealer else mark[i]
+        fee = -units[i] * unit * price * rate[i] * share
+        charged[i] = fee if (units[i] < 0.0) & (not np.isnan(rate[i])) else 0.0
+        unknown += 1 if (units[i] < 0.0) & np.isnan(rate[i]) else 0
+    if unknown > 0:
+        book.flags[STOPPED] = 1
+        for i in range(units.shape[0]):
+            if units[i] < 0.0 and np.isnan(rate[i]):
+                note(log, COUNT_NO_BORROW_RATE, i, t)
+    if log.keep[0] == 1:
+        row = log.borrow[t]
+        for i in range(units.shape[0]):
+            row[i] = charged[i]
+    return total(values), total(charged)
+
+
+@kernel(plain=True)
+def borrow_shares(share, rate, fx, t, shorts, fees, book, terms, log):
+    """Add up the value of the shorts and the fees for borrowing them by currency, ``share`` of a year."""
+    units, mark, unit, currency = book.units, book.mark, terms.unit, terms.currency
+    borrow, keep, dealer = log.borrow, log.keep[0] == 1, terms.dealer == 1
     for i in range(units.shape[0]):
         if units[i] < 0.0:
             c = currency[i]
@@ -87,6 +112,21 @@ def finance(days, rate, interest, fx, t, book, terms, log):
             fees[c] += fee
             if keep:
                 borrow[t, i] = fee * fx[c]
+
+
+@kernel(plain=True)
+def finance(days, rate, interest, fx, t, book, terms, log):
+    """Charge the nights before bar t; ``rate`` (N,) and ``interest`` (C, 3, K) are those of the bar before.
+
+    Positions, marks and cash are still those of its close, so the interest is on cash before the fees of these nights.
+    """
+    cash, thresholds = book.cash, terms.thresholds
+    currencies = cash.shape[0]
+    shorts, fees = np.zeros(currencies), np.zeros(currencies)
+    if currencies == 1:
+        shorts[0], fees[0] = plain_borrow(days / terms.borrow_days, rate, t, book, terms, log)
+    else:
+        borrow_shares(days / terms.borrow_days, rate, fx, t, shorts, fees, book, terms, log)
     tape = log.tape[t]
     years = days / terms.interest_days
     for c in range(currencies):
@@ -304,10 +344,10 @@ def exposed(book):
     for c in range(cash.shape[0]):
         if cash[c] < 0.0 or receivable[c] < 0.0:
             return True
-    short = False
+    short = 0
     for i in range(units.shape[0]):
-        short = short or units[i] < 0.0
-    return short
+        short += 1 if units[i] < 0.0 else 0
+    return short > 0
 
 
 @kernel(plain=True)
@@ -366,21 +406,13 @@ def take_marks(bar, book, log):
 
 
 @kernel(plain=True)
-def sides(units, worth):
-    """Value of the long and of the short positions; two sums each, because one sum waits on itself."""
-    n = units.shape[0]
-    long, short, long2, short2 = 0.0, 0.0, 0.0, 0.0
-    for i in range(0, n - 1, 2):
-        v, w = units[i] * worth[i], units[i + 1] * worth[i + 1]
-        long += max(v, 0.0)
-        short += max(-v, 0.0)
-        long2 += max(w, 0.0)
-        short2 += max(-w, 0.0)
-    if n % 2 == 1:
-        v = units[n - 1] * worth[n - 1]
-        long += max(v, 0.0)
-        short += max(-v, 0.0)
-    return long + long2, short + short2
+def sides(units, worth, long, short):
+    """Value of the long and of the short positions; the rows ``long`` and ``short`` are overwritten."""
+    for i in range(units.shape[0]):
+        v = units[i] * worth[i]
+        long[i] = max(v, 0.0)
+        short[i] = max(-v, 0.0)
+    return total(long), total(short)
 
 
 @kernel(plain=True)
@@ -391,7 +423,7 @@ def value_book(bar, book, terms, log):
     """
     fx = bar.fx
     worth_row(book.mark, bar, book, terms)
-    long, short = sides(book.units, book.scratch[WORTH])
+    long, short = sides(book.units, book.scratch[WORTH], book.scratch[9], book.scratch[10])
     tape = log.tape[bar.t]
     cash, receivable = money(book.cash, fx), money(book.receivable, fx)
     tape[CASH] = cash

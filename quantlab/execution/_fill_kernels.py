@@ -209,17 +209,25 @@ def tracked(terms):
 
 @kernel(plain=True)
 def total(x):
-    """Sum of a row; four sums that are added last, because one sum waits on itself."""
-    n = x.shape[0]
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for i in range(0, n - 3, 4):
+    """Sum of a row; eight sums that are added last, because one sum waits on itself.
+
+    Each runs over a stretch of its own: an index like i + 1 would be tested for being negative.
+    """
+    q = x.shape[0] // 8
+    x1, x2, x3, x4, x5, x6, x7 = x[q:], x[2 * q :], x[3 * q :], x[4 * q :], x[5 * q :], x[6 * q :], x[7 * q :]
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(q):
         a += x[i]
-        b += x[i + 1]
-        c += x[i + 2]
-        d += x[i + 3]
-    for i in range(n - n % 4, n):
+        b += x1[i]
+        c += x2[i]
+        d += x3[i]
+        e += x4[i]
+        f += x5[i]
+        g += x6[i]
+        h += x7[i]
+    for i in range(8 * q, x.shape[0]):
         a += x[i]
-    return (a + b) + (c + d)
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 @kernel(plain=True)
@@ -275,7 +283,7 @@ def without_price_or_closing(due, kinds, reference):
     """How many waiting orders meet no price or only close."""
     found = 0
     for i in range(due.shape[0]):
-        found += 1 if due[i] != 0.0 and (np.isnan(reference[i]) or kinds[i] > ORDER) else 0
+        found += 1 if (due[i] != 0.0) & (np.isnan(reference[i]) | (kinds[i] > ORDER)) else 0
     return found
 
 
@@ -284,13 +292,24 @@ def impactful(first, second):
     """Whether slippage grows with size anywhere in a row."""
     found = 0
     for i in range(first.shape[0]):
-        found += 1 if first[i] != 0.0 or second[i] != 0.0 else 0
+        found += 1 if (first[i] != 0.0) | (second[i] != 0.0) else 0
     return found > 0
+
+
+@kernel(plain=True)
+def filled(row):
+    """How many entries of a row are not 0."""
+    found = 0
+    for i in range(row.shape[0]):
+        found += 1 if row[i] != 0 else 0
+    return found
 
 
 @kernel(plain=True)
 def fill_book_orders(at_open, book, bar, impact, terms, log):
     """Fill the waiting book orders of a bar at its reference prices, by asset."""
+    if filled(book.due) == 0:
+        return
     # Everything the loop touches stands in a local: taking an array out of a tuple costs more than a fill.
     due, kinds, ages, rows, done, room = book.due, book.due_kind, book.due_age, book.due_row, book.done, book.room
     units, cash, reference, fees_row, fx = book.units, book.cash, bar.reference, bar.fees, bar.fx

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantlab.core import kernel
-from quantlab.execution._fill_kernels import log_order, note, set_status
+from quantlab.execution._fill_kernels import log_order, note, set_status, total
 from quantlab.execution._kernel_types import (
     BUFFER,
     BUY_IN,
@@ -61,9 +61,9 @@ def hold_rates(prices, bar, book, terms):
         least, high_per = 0.0, 0.0
     for i in range(prices.shape[0]):
         p = prices[i]
-        low = max(low_per / p, low_part)
-        high = max(high_per / p, min(hold * factor[i], 1.0))
-        rate = low if p < least else high
+        # One division for both kinds of price: it is what costs here.
+        per, fraction = (low_per, low_part) if p < least else (high_per, min(hold * factor[i], 1.0))
+        rate = max(per / p, fraction)
         short[i] = rate if p > 0.0 else 0.0
 
 
@@ -86,20 +86,12 @@ def start_rates(equity, bar, book, terms):
 
 
 @kernel(plain=True)
-def margin_of(q, worth, long, short):
-    """The sum over positions of value times rate; four sums that are added last, because one sum waits on itself."""
-    n = q.shape[0]
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for i in range(0, n - 3, 4):
-        u, v, w, x = q[i] * worth[i], q[i + 1] * worth[i + 1], q[i + 2] * worth[i + 2], q[i + 3] * worth[i + 3]
-        a += max(u, 0.0) * long[i] + max(-u, 0.0) * short[i]
-        b += max(v, 0.0) * long[i + 1] + max(-v, 0.0) * short[i + 1]
-        c += max(w, 0.0) * long[i + 2] + max(-w, 0.0) * short[i + 2]
-        d += max(x, 0.0) * long[i + 3] + max(-x, 0.0) * short[i + 3]
-    for i in range(n - n % 4, n):
-        u = q[i] * worth[i]
-        a += max(u, 0.0) * long[i] + max(-u, 0.0) * short[i]
-    return (a + b) + (c + d)
+def margin_of(q, worth, long, short, out):
+    """The sum over positions of value times rate; ``out`` is overwritten."""
+    for i in range(q.shape[0]):
+        v = q[i] * worth[i]
+        out[i] = max(v, 0.0) * long[i] + max(-v, 0.0) * short[i]
+    return total(out)
 
 
 @kernel(plain=True)
@@ -110,12 +102,12 @@ def requirement(q, initial, bar, book, terms):
     scratch = book.scratch
     worth = scratch[WORTH]
     if initial == 1:
-        total = margin_of(q, worth, scratch[START_LONG], scratch[START_SHORT])
+        margin = margin_of(q, worth, scratch[START_LONG], scratch[START_SHORT], scratch[10])
     else:
-        total = margin_of(q, worth, scratch[HOLD_LONG], scratch[HOLD_SHORT])
+        margin = margin_of(q, worth, scratch[HOLD_LONG], scratch[HOLD_SHORT], scratch[10])
     if terms.margin_model == PORTFOLIO:
-        return max(total, concentrated(q, worth, bar.margin))
-    return total
+        return max(margin, concentrated(q, worth, bar.margin))
+    return margin
 
 
 @kernel(plain=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from quantlab.core import kernel
 from quantlab.execution._cost_kernels import WORST, commission, fill_price, other_fees, schedule_row, slippage
-from quantlab.execution._fill_kernels import impactful, is_exit, log_order, lots, note, set_status, total
+from quantlab.execution._fill_kernels import filled, impactful, is_exit, log_order, lots, note, set_status, total
 from quantlab.execution._kernel_types import (
     CANCELLED,
     COUNT_BELOW_ONE_LOT,
@@ -89,7 +89,7 @@ def plan(x, dust, rate, part, worth, units, step, planning):
     for i in range(units.shape[0]):
         t = rate[i] * x
         if step > 0.0:
-            size = np.floor(np.abs(t) / step + 1e-9) * step
+            size = np.floor(np.abs(t) + 1e-9) if step == 1.0 else np.floor(np.abs(t) / step + 1e-9) * step
             t = size if t >= 0.0 else -size
         change = t - units[i] if part[i] == 2.0 else 0.0
         if step == 0.0:
@@ -234,7 +234,7 @@ def take_targets(row, book, terms):
     for i in range(row.shape[0]):
         target[i] = row[i]
     book.flags[DECIDED] = 1
-    for i in range(row.shape[0]):
+    for i in range(row.shape[0] if filled(barred) > 0 else 0):
         if barred[i] != 0:
             if row[i] * barred[i] <= 0.0:
                 barred[i] = 0
@@ -319,19 +319,12 @@ def borrowable(equity, t, bar, book, terms, log):
 
 
 @kernel(plain=True)
-def margin_of_part(weights, part, which, long, short):
-    """Margin of the weights of one part, as a fraction of equity."""
-    n = part.shape[0]
-    a, b = 0.0, 0.0
-    for i in range(0, n - 1, 2):
-        v = weights[i] if part[i] == which else 0.0
-        w = weights[i + 1] if part[i + 1] == which else 0.0
-        a += max(v, 0.0) * long[i] + max(-v, 0.0) * short[i]
-        b += max(w, 0.0) * long[i + 1] + max(-w, 0.0) * short[i + 1]
-    if n % 2 == 1:
-        v = weights[n - 1] if part[n - 1] == which else 0.0
-        a += max(v, 0.0) * long[n - 1] + max(-v, 0.0) * short[n - 1]
-    return a + b
+def margin_of_part(weights, part, which, long, short, out):
+    """Margin of the weights of one part, as a fraction of equity; ``out`` is overwritten."""
+    for i in range(part.shape[0]):
+        w = weights[i] if part[i] == which else 0.0
+        out[i] = max(w, 0.0) * long[i] + max(-w, 0.0) * short[i]
+    return total(out)
 
 
 @kernel(plain=True)
@@ -343,9 +336,13 @@ def within_margin(t, bar, book, terms, log):
     target, held, part = scratch[TARGET], scratch[HELD], scratch[PART]
     hold_long, hold_short = scratch[HOLD_LONG], scratch[HOLD_SHORT]
     start_long, start_short = scratch[START_LONG], scratch[START_SHORT]
-    others = margin_of_part(held, part, OUT, hold_long, hold_short)
-    alone = margin_of_part(held, part, ALONE, start_long, start_short)
-    asked = margin_of_part(target, part, TRADED, start_long, start_short)
+    others, alone, still = 0.0, 0.0, 0
+    for i in range(n):
+        still += 1 if part[i] != TRADED else 0
+    if still > 0:
+        others = margin_of_part(held, part, OUT, hold_long, hold_short, scratch[9])
+        alone = margin_of_part(held, part, ALONE, start_long, start_short, scratch[9])
+    asked = margin_of_part(target, part, TRADED, start_long, start_short, scratch[9])
     if terms.margin_model == PORTFOLIO:
         for i in range(n):
             scratch[CHANGE, i] = scratch[HELD, i] if scratch[PART, i] == OUT else 0.0
@@ -471,7 +468,8 @@ def decide_weights(t, present, prices, equity, impact, bar, book, terms, log):
     sized at; the worth of a unit and the maintenance rates at these prices stand in the scratch.
     """
     start_rates(equity, bar, book, terms)
-    if take_part(present, equity, book) > 0:
+    out = take_part(present, equity, book)
+    if out > 0:
         note_skipped(t, book, log)
         if terms.make_room == 1:
             make_way(book)
@@ -485,12 +483,13 @@ def decide_weights(t, present, prices, equity, impact, bar, book, terms, log):
         lost = 0
         for i in range(target.shape[0]):
             w = np.abs(target[i])
-            lost += 1 if part[i] == 2.0 and w > 0.0 and w * x < step * worth[i] * (1.0 - 1e-9) else 0
+            lost += 1 if (part[i] == 2.0) & (w > 0.0) & (w * x < step * worth[i] * (1.0 - 1e-9)) else 0
         for i in range(target.shape[0] if lost > 0 else 0):
             w = np.abs(target[i])
             if part[i] == TRADED and w > 0.0 and w * x < step * worth[i] * (1.0 - 1e-9):
                 note(log, COUNT_BELOW_ONE_LOT, i, t)
-    cancel_outside(bar.t, book, log)
+    if out > 0:
+        cancel_outside(bar.t, book, log)
     send(NO_NEXT_BAR if x >= 0.0 else UNAFFORDABLE, REBALANCE, t, bar.t, book, log)
     return True
 
