@@ -60,7 +60,7 @@ from quantlab.execution._ticket_kernels import (
 from quantlab.portfolio._sizing_kernels import decide_amounts, decide_weights, take_targets
 
 
-@kernel(plain=True)
+@kernel(plain=True, _nrt=True)  # numba demands it of what returns an array
 def row_of(matrix, t):
     """Row t of a matrix that may hold one row for all bars."""
     return matrix[t] if matrix.shape[0] > 1 else matrix[0]
@@ -133,7 +133,7 @@ def morning(world, bar, cursor, book, working, tickets, terms, log):
         pay_claims(first, cursor[1], world.pay_order, world.action_asset, book, terms)
 
 
-@kernel(plain=True)
+@kernel(plain=True, _nrt=True)  # numba demands it of what returns an array
 def reference_prices(bar, book):
     """The prices at which weights are sized at their fill: the reference, the mark where it is missing."""
     prices = book.scratch[13]
@@ -213,12 +213,10 @@ def market(values, bar, book, working, tickets, terms, log):
 @kernel(plain=True)
 def has_price(prices):
     """Whether a row has a price at all."""
-    found = False
+    found = 0
     for i in range(prices.shape[0]):
-        found = found or not np.isnan(prices[i])
-        if found:
-            break
-    return found
+        found += 0 if np.isnan(prices[i]) else 1
+    return found > 0
 
 
 @kernel(plain=True)

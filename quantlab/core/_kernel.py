@@ -82,11 +82,26 @@ class Kernel(Generic[P, R]):
         return f"<kernel {self.py_func.__module__}.{self.py_func.__qualname__}>"
 
     @property
+    def counts(self) -> bool:
+        """Whether the compiled code counts references: not in a plain kernel where nothing is ever allocated.
+
+        A count is an atomic operation and a barrier to the optimiser; a kernel that reads ten fields of a structure
+        would do forty.
+        """
+        names, scope = self.py_func.__code__.co_names, self.py_func.__globals__
+        called = [scope.get(name) for name in names]
+        return (
+            not self._plain
+            or not _ALLOCATING.isdisjoint(names)
+            or any(isinstance(other, Structure) or (isinstance(other, Kernel) and other.counts) for other in called)
+        )
+
+    @property
     def dispatcher(self) -> Any:
         """The numba dispatcher; asking for it imports numba, and its first call compiles or reads the cache."""
         with _LOCK:
             if self._dispatcher is None:
-                self._dispatcher = _build(self.py_func, self._plain, self._options)
+                self._dispatcher = _build(self.py_func, self._plain, {"_nrt": self.counts, **self._options})
             return self._dispatcher
 
 
@@ -112,6 +127,10 @@ def kernel(function: Callable[P, R] | None = None, *, plain: bool = False, **opt
     if function is None:
         return lambda inner: Kernel(inner, plain, options)
     return Kernel(function, plain, options)
+
+
+# What allocates in a plain kernel.
+_ALLOCATING = {"empty", "zeros", "full"}
 
 
 class Structure:
@@ -156,6 +175,8 @@ def _structure_class(name: str, names: tuple[str, ...]) -> Any:
     kind = type(f"_{name}Structure", (types.StructRef,), {"preprocess_fields": unliteral, "__module__": __name__})
     made = type(f"_{name}Reference", (structref.StructRefProxy,), {"__module__": __name__})
     globals()[kind.__name__] = structref.register(kind)
+    for field in names:
+        import_module("numba.core.imputils").lower_getattr(kind, field)(_reader(field))
     globals()[made.__name__] = made
     lines = [f"        made.{field} = borrowed({field})" for field in names]
     source = f"""
@@ -171,6 +192,25 @@ def constructor({", ".join(names)}):
     exec(source, scope)
     import_module("numba.extending").overload(made)(scope["constructor"])
     return made
+
+
+def _reader(field: str) -> Any:
+    """What reads a field of a structure, also in a kernel that counts no references; numba's own needs the count."""
+    from numba.core import cgutils, imputils
+    from numba.core.runtime import nrtdynmod
+
+    def read(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        data = kind.get_data_type()
+        owner = builder.bitcast(
+            context.make_helper(builder, kind, value=value).meminfo, nrtdynmod._meminfo_struct_type.as_pointer()
+        )
+        # The fourth word of numba's record of an allocation is the address of what was allocated.
+        address = builder.load(cgutils.gep_inbounds(builder, owner, 0, 3))
+        shape = context.data_model_manager[data].get_value_type().as_pointer()
+        fields = context.make_data_helper(builder, data, ref=builder.bitcast(address, shape))
+        return imputils.impl_ret_borrowed(context, builder, kind.field_dict[field], getattr(fields, field))
+
+    return read
 
 
 @cache

@@ -401,7 +401,7 @@ def cancel_outside(t, book, log):
 def send(status, kind, t, now, book, log):
     """Make the planned changes the waiting book orders, in place of what waits from before."""
     due, kinds, ages, rows, done = book.due, book.due_kind, book.due_age, book.due_row, book.done
-    part, planning, flat = book.scratch[PART], book.scratch[CHANGE], done.ravel()
+    part, planning = book.scratch[PART], book.scratch[CHANGE]
     orders, asked, used, keep, mark = log.orders, log.asked, log.used, log.keep[0] == 1, book.mark
     k = used[0]
     waiting = 0
@@ -414,8 +414,9 @@ def send(status, kind, t, now, book, log):
             kinds[i] = kind
             ages[i] = 0
             rows[i] = -1
-        for i in range(3 * due.shape[0]):
-            flat[i] = 0.0
+        for k in range(3):
+            for i in range(due.shape[0]):
+                done[k, i] = 0.0
         return
     for i in range(due.shape[0]):
         if part[i] == OUT:
@@ -461,6 +462,23 @@ def note_skipped(t, book, log):
 
 
 @kernel(plain=True)
+def note_below_one_lot(x, step, t, book, log):
+    """Count the traded names whose weight of equity x buys less than a lot."""
+    target, part, worth = book.scratch[TARGET], book.scratch[PART], book.scratch[WORTH]
+    counts, firsts = log.counts[COUNT_BELOW_ONE_LOT], log.firsts[COUNT_BELOW_ONE_LOT]
+    lost = 0
+    for i in range(target.shape[0]):
+        w = np.abs(target[i])
+        lost += 1 if (part[i] == TRADED) & (w > 0.0) & (w * x < step * worth[i] * (1.0 - 1e-9)) else 0
+    for i in range(target.shape[0] if lost > 0 else 0):
+        # In a small account it is true of many names at every decision: no branch.
+        w = np.abs(target[i])
+        below = (part[i] == TRADED) & (w > 0.0) & (w * x < step * worth[i] * (1.0 - 1e-9))
+        counts[i] += 1 if below else 0
+        firsts[i] = t if below & (firsts[i] < 0) else firsts[i]
+
+
+@kernel(plain=True)
 def decide_weights(t, present, prices, equity, impact, bar, book, terms, log):
     """Turn the targets of the book into book orders; return False when the run has to stop.
 
@@ -479,15 +497,7 @@ def decide_weights(t, present, prices, equity, impact, bar, book, terms, log):
         return False
     x = fit(equity, prices, impact, bar, book, terms)
     if terms.step > 0.0 and x >= 0.0:
-        target, part, worth, step = book.scratch[TARGET], book.scratch[PART], book.scratch[WORTH], terms.step
-        lost = 0
-        for i in range(target.shape[0]):
-            w = np.abs(target[i])
-            lost += 1 if (part[i] == 2.0) & (w > 0.0) & (w * x < step * worth[i] * (1.0 - 1e-9)) else 0
-        for i in range(target.shape[0] if lost > 0 else 0):
-            w = np.abs(target[i])
-            if part[i] == TRADED and w > 0.0 and w * x < step * worth[i] * (1.0 - 1e-9):
-                note(log, COUNT_BELOW_ONE_LOT, i, t)
+        note_below_one_lot(x, terms.step, t, book, log)
     if out > 0:
         cancel_outside(bar.t, book, log)
     send(NO_NEXT_BAR if x >= 0.0 else UNAFFORDABLE, REBALANCE, t, bar.t, book, log)
