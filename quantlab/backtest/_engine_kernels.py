@@ -258,9 +258,10 @@ def close_bar(bar, equity, tickets, book, working, terms, log):
 @kernel(plain=True)
 def keep_rows(t, book, log):
     """Write positions and marks of bar t."""
-    for i in range(book.units.shape[0]):
-        log.units[t, i] = book.units[i]
-        log.marks[t, i] = book.mark[i]
+    units, marks, held, mark = log.units[t], log.marks[t], book.units, book.mark
+    for i in range(held.shape[0]):
+        units[i] = held[i]
+        marks[i] = mark[i]
 
 
 @kernel(plain=True)

@@ -120,25 +120,30 @@ def finance(days, rate, interest, fx, t, book, terms, log):
 
     Positions, marks and cash are still those of its close, so the interest is on cash before the fees of these nights.
     """
-    cash, thresholds = book.cash, terms.thresholds
-    currencies = cash.shape[0]
-    shorts, fees = np.zeros(currencies), np.zeros(currencies)
+    currencies, share, years = book.cash.shape[0], days / terms.borrow_days, days / terms.interest_days
     if currencies == 1:
-        shorts[0], fees[0] = plain_borrow(days / terms.borrow_days, rate, t, book, terms, log)
-    else:
-        borrow_shares(days / terms.borrow_days, rate, fx, t, shorts, fees, book, terms, log)
-    tape = log.tape[t]
-    years = days / terms.interest_days
+        short, fee = plain_borrow(share, rate, t, book, terms, log)
+        settle(0, short, fee, years, interest, fx, t, book, terms, log)
+        return
+    shorts, fees = np.zeros(currencies), np.zeros(currencies)
+    borrow_shares(share, rate, fx, t, shorts, fees, book, terms, log)
     for c in range(currencies):
-        free = cash[c] - shorts[c]
-        debit = banded(-free, thresholds[c, 0], interest[c, 0]) * years if free < 0.0 else 0.0
-        credit = banded(free, thresholds[c, 1], interest[c, 1]) * years if free > 0.0 else 0.0
-        short = banded(shorts[c], thresholds[c, 2], interest[c, 2]) * years
-        cash[c] += credit + short - debit - fees[c]
-        tape[DEBIT_INTEREST] += debit * fx[c]
-        tape[CREDIT_INTEREST] += credit * fx[c]
-        tape[SHORT_INTEREST] += short * fx[c]
-        tape[BORROW] += fees[c] * fx[c]
+        settle(c, shorts[c], fees[c], years, interest, fx, t, book, terms, log)
+
+
+@kernel(plain=True)
+def settle(c, shorts, fees, years, interest, fx, t, book, terms, log):
+    """Pay and earn the interest of currency c, in which ``shorts`` is the value of the shorts, and pay the fees."""
+    tape, cash, thresholds = log.tape[t], book.cash, terms.thresholds
+    free = cash[c] - shorts
+    debit = banded(-free, thresholds[c, 0], interest[c, 0]) * years if free < 0.0 else 0.0
+    credit = banded(free, thresholds[c, 1], interest[c, 1]) * years if free > 0.0 else 0.0
+    short = banded(shorts, thresholds[c, 2], interest[c, 2]) * years
+    cash[c] += credit + short - debit - fees
+    tape[DEBIT_INTEREST] += debit * fx[c]
+    tape[CREDIT_INTEREST] += credit * fx[c]
+    tape[SHORT_INTEREST] += short * fx[c]
+    tape[BORROW] += fees * fx[c]
 
 
 @kernel(plain=True)

@@ -259,22 +259,35 @@ def plain_fills(due, reference, spread, unit, schedule, tier, fees, out):
 
 
 @kernel(plain=True)
-def log_plain_fills(t, due, reference, spread, out, rows, log):
-    """Write the rows of ``plain_fills``."""
+def places_of(row, places):
+    """Write the places of what is not 0 in a row to the start of ``places``; return how many.
+
+    Which names trade looks random to a processor: a branch on each costs more than writing all of them.
+    """
+    found = 0
+    for i in range(row.shape[0]):
+        places[found] = i
+        found += 1 if row[i] != 0.0 else 0
+    return found
+
+
+@kernel(plain=True)
+def log_plain_fills(t, due, reference, spread, out, rows, places, log):
+    """Write the rows of ``plain_fills``; ``places`` is overwritten."""
     orders, fills, paid, k = log.orders, log.fills, log.paid, log.used[1]
-    for i in range(due.shape[0]):
-        if due[i] != 0.0:
-            fills[k, 0] = rows[i]
-            fills[k, 1] = t
-            fills[k, 2] = i
-            paid[k, 0] = due[i]
-            paid[k, 1] = reference[i]
-            paid[k, 2] = fill_price(reference[i], due[i], min(spread[i], WORST))
-            paid[k, 3] = out[1, i]
-            paid[k, 4] = out[2, i]
-            paid[k, 5] = out[3, i]
-            orders[rows[i], 3] = FILLED
-            k += 1
+    for j in range(places_of(due, places)):
+        i = int(places[j])
+        fills[k, 0] = rows[i]
+        fills[k, 1] = t
+        fills[k, 2] = i
+        paid[k, 0] = due[i]
+        paid[k, 1] = reference[i]
+        paid[k, 2] = fill_price(reference[i], due[i], min(spread[i], WORST))
+        paid[k, 3] = out[1, i]
+        paid[k, 4] = out[2, i]
+        paid[k, 5] = out[3, i]
+        orders[rows[i], 3] = FILLED
+        k += 1
     log.used[1] = k
 
 
@@ -332,7 +345,7 @@ def fill_book_orders(at_open, book, bar, impact, terms, log):
         out = book.scratch[9:14]
         plain_fills(due, reference, spread, unit, schedule, 0, fees_row, out)
         if keep:
-            log_plain_fills(t, due, reference, spread, out, rows, log)
+            log_plain_fills(t, due, reference, spread, out, rows, book.scratch[8], log)
         for i in range(units.shape[0]):
             units[i] += due[i]
             due[i] = 0.0

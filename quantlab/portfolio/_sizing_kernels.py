@@ -12,7 +12,17 @@ import numpy as np
 
 from quantlab.core import kernel
 from quantlab.execution._cost_kernels import WORST, commission, fill_price, other_fees, schedule_row, slippage
-from quantlab.execution._fill_kernels import filled, impactful, is_exit, log_order, lots, note, set_status, total
+from quantlab.execution._fill_kernels import (
+    filled,
+    impactful,
+    is_exit,
+    log_order,
+    lots,
+    note,
+    places_of,
+    set_status,
+    total,
+)
 from quantlab.execution._kernel_types import (
     CANCELLED,
     COUNT_BELOW_ONE_LOT,
@@ -165,9 +175,10 @@ def fit(equity, prices, impact, bar, book, terms):
     plain = plain_costs(impact, terms, book)
     wanted = 0
     for i in range(part.shape[0]):
-        traded = part[i] == TRADED
-        rate[i] = target[i] / worth[i] if traded else 0.0
-        wanted += 1 if traded and target[i] != 0.0 else 0
+        # Divided before it is known to be needed: no branch.
+        traded, units_per_equity = part[i] == TRADED, target[i] / worth[i]
+        rate[i] = units_per_equity if traded else 0.0
+        wanted += 1 if traded & (target[i] != 0.0) else 0
     x, best, k = equity, -1.0, 0
     before_x, before_cost = 0.0, 0.0
     low, high, spent, halving = 0.0, equity, 0.0, False
@@ -398,6 +409,23 @@ def cancel_outside(t, book, log):
 
 
 @kernel(plain=True)
+def log_plan(t, kind, status, planning, rows, mark, places, log):
+    """Write the order rows of the planned changes; ``places`` is overwritten."""
+    orders, asked, k = log.orders, log.asked, log.used[0]
+    for j in range(places_of(planning, places)):
+        i = int(places[j])
+        orders[k, 0] = t
+        orders[k, 1] = i
+        orders[k, 2] = kind
+        orders[k, 3] = status
+        asked[k, 0] = planning[i]
+        asked[k, 1] = mark[i]
+        rows[i] = k
+        k += 1
+    log.used[0] = k
+
+
+@kernel(plain=True)
 def send(status, kind, t, now, book, log):
     """Make the planned changes the waiting book orders, in place of what waits from before."""
     due, kinds, ages, rows, done = book.due, book.due_kind, book.due_age, book.due_row, book.done
@@ -407,16 +435,18 @@ def send(status, kind, t, now, book, log):
     waiting = 0
     for i in range(due.shape[0]):
         waiting += 1 if due[i] != 0.0 else 0
-    if waiting == 0 and not keep and status != UNAFFORDABLE:
-        # Nothing to replace and nothing to write down: what is out of the decision has no change.
+    if waiting == 0 and status != UNAFFORDABLE:
+        # Nothing to replace: what is out of the decision has no change.
         for i in range(due.shape[0]):
             due[i] = planning[i]
             kinds[i] = kind
             ages[i] = 0
             rows[i] = -1
-        for k in range(3):
+        for row in range(3):
             for i in range(due.shape[0]):
-                done[k, i] = 0.0
+                done[row, i] = 0.0
+        if keep:
+            log_plan(t, kind, status, planning, rows, mark, book.scratch[9], log)
         return
     for i in range(due.shape[0]):
         if part[i] == OUT:
