@@ -86,8 +86,10 @@ class Kernel(Generic[P, R]):
         """Whether the compiled code counts references: not in a plain kernel where nothing is ever allocated.
 
         A count is an atomic operation and a barrier to the optimiser; a kernel that reads ten fields of a structure
-        would do forty.
+        would do forty. The option ``_nrt=False`` says so of a kernel whose callees allocate but return no array.
         """
+        if "_nrt" in self._options:
+            return bool(self._options["_nrt"])
         names, scope = self.py_func.__code__.co_names, self.py_func.__globals__
         called = [scope.get(name) for name in names]
         return (

@@ -175,10 +175,11 @@ def fit(equity, prices, impact, bar, book, terms):
     plain = plain_costs(impact, terms, book)
     wanted = 0
     for i in range(part.shape[0]):
-        # Divided before it is known to be needed: no branch.
-        traded, units_per_equity = part[i] == TRADED, target[i] / worth[i]
-        rate[i] = units_per_equity if traded else 0.0
-        wanted += 1 if traded & (target[i] != 0.0) else 0
+        rate[i] = target[i] / worth[i]
+    for i in range(part.shape[0]):
+        # In a loop of its own: LLVM would move the division behind a branch.
+        rate[i] = rate[i] if part[i] == TRADED else 0.0
+        wanted += 1 if (part[i] == TRADED) & (target[i] != 0.0) else 0
     x, best, k = equity, -1.0, 0
     before_x, before_cost = 0.0, 0.0
     low, high, spent, halving = 0.0, equity, 0.0, False
