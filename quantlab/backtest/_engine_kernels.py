@@ -182,7 +182,7 @@ def log_unsized(t, book, log):
             note(log, COUNT_NO_NEXT_BAR, i, t)
 
 
-@kernel(plain=True, _nrt=False)
+@kernel(plain=True, inline="always")
 def market(values, bar, book, working, tickets, terms, log):
     """The fills of a bar, in their order; return False when the book was ruined or the run has to stop."""
     make_room(bar.volume, book, terms)
@@ -219,7 +219,7 @@ def has_price(prices):
     return found > 0
 
 
-@kernel(plain=True, _nrt=False)
+@kernel(plain=True, inline="always")
 def evening(turn, rows, values, equity, bar, book, working, tickets, terms, log):
     """Decisions at the close; return False when the run has to stop."""
     if tracked(terms):
@@ -286,7 +286,7 @@ def short_of_space(world, tickets, working, cursor, t, log):
     )
 
 
-@kernel(plain=True, _nrt=False)
+@kernel(plain=True, inline="always")
 def begin(bar, values, cursor, world, terms, tickets, book, working, log):
     """Bar t up to its close: financing, actions, fills, marks. Return whether there is something to decide on it."""
     t = bar.t
@@ -313,7 +313,7 @@ def begin(bar, values, cursor, world, terms, tickets, book, working, log):
     return alive
 
 
-@kernel(plain=True, _nrt=False)
+@kernel(plain=True, inline="always")
 def end(bar, rows, values, cursor, terms, tickets, book, working, log):
     """The decisions at the close of bar t, and what the broker demands after them."""
     t = bar.t

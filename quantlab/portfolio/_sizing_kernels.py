@@ -175,10 +175,9 @@ def fit(equity, prices, impact, bar, book, terms):
     plain = plain_costs(impact, terms, book)
     wanted = 0
     for i in range(part.shape[0]):
+        # Also of what is not traded, and not read there: with a test of it LLVM would divide behind a branch.
         rate[i] = target[i] / worth[i]
     for i in range(part.shape[0]):
-        # In a loop of its own: LLVM would move the division behind a branch.
-        rate[i] = rate[i] if part[i] == TRADED else 0.0
         wanted += 1 if (part[i] == TRADED) & (target[i] != 0.0) else 0
     x, best, k = equity, -1.0, 0
     before_x, before_cost = 0.0, 0.0
