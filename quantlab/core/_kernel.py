@@ -191,7 +191,7 @@ def constructor({", ".join(names)}):
     return implementation
 """
     scope = {"kind": kind, "new": structref.new, "borrowed": _borrowed()}
-    exec(source, scope)
+    exec(source, scope)  # noqa: S102  # as numba makes its own constructors; the names are those of a NamedTuple
     import_module("numba.extending").overload(made)(scope["constructor"])
     return made
 
