@@ -57,7 +57,8 @@ from quantlab.execution._ticket_kernels import (
     note_no_next_bar,
     place_tickets,
 )
-from quantlab.portfolio._sizing_kernels import decide_amounts, decide_weights, take_targets
+from quantlab.portfolio._amount_kernels import decide_amounts
+from quantlab.portfolio._weight_kernels import decide_weights, take_targets
 
 
 @kernel(plain=True, _nrt=True)  # numba demands it of what returns an array

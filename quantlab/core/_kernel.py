@@ -34,6 +34,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from quantlab.core._kernel_structure import Structure, numba_is_known
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -88,6 +90,8 @@ class Kernel(Generic[P, R]):
         A count is an atomic operation and a barrier to the optimiser; a kernel that reads ten fields of a structure
         would do forty. The option ``_nrt=False`` says so of a kernel whose callees allocate but return no array.
         """
+        if not numba_is_known():
+            return True
         if "_nrt" in self._options:
             return bool(self._options["_nrt"])
         names, scope = self.py_func.__code__.co_names, self.py_func.__globals__
@@ -103,7 +107,7 @@ class Kernel(Generic[P, R]):
         """The numba dispatcher; asking for it imports numba, and its first call compiles or reads the cache."""
         with _LOCK:
             if self._dispatcher is None:
-                self._dispatcher = _build(self.py_func, self._plain, {"_nrt": self.counts, **self._options})
+                self._dispatcher = _build(self.py_func, self._plain, {**self._options, "_nrt": self.counts})
             return self._dispatcher
 
 
@@ -135,105 +139,6 @@ def kernel(function: Callable[P, R] | None = None, *, plain: bool = False, **opt
 _ALLOCATING = {"empty", "zeros", "full"}
 
 
-class Structure:
-    """A NamedTuple type that kernels pass to one another as one pointer.
-
-    A tuple of arrays is passed field by field: with a hundred arrays a call costs a microsecond, and LLVM takes a
-    minute over such signatures. Inside a kernel ``reference(*fields)`` gives an object with the same field names that
-    costs one word; in plain Python it gives the tuple. It lives no longer than the kernel that made it, and borrows its
-    arrays: that kernel's caller keeps them alive. Reading a field then counts no references, which are atomic.
-
-    Attributes
-    ----------
-    tuple_type : type
-        The NamedTuple class.
-    """
-
-    def __init__(self, tuple_type: Any) -> None:
-        self.tuple_type = tuple_type
-        self._class: Any = None
-
-    def __call__(self, *fields: Any) -> Any:
-        return self.tuple_type(*fields)
-
-    @property
-    def dispatcher(self) -> Any:
-        """What numba calls in its place; asking for it imports numba."""
-        with _LOCK:
-            if self._class is None:
-                self._class = _structure_class(self.tuple_type.__name__, self.tuple_type._fields)
-            return self._class
-
-
-def _structure_class(name: str, names: tuple[str, ...]) -> Any:
-    from importlib import import_module
-
-    types, structref = import_module("numba.core.types"), import_module("numba.experimental.structref")
-
-    def unliteral(self: Any, fields: Any) -> Any:
-        return tuple((field, types.unliteral(kind)) for field, kind in fields)
-
-    # Numba pickles the type with compiled code, by the name under which it finds it here.
-    kind = type(f"_{name}Structure", (types.StructRef,), {"preprocess_fields": unliteral, "__module__": __name__})
-    made = type(f"_{name}Reference", (structref.StructRefProxy,), {"__module__": __name__})
-    globals()[kind.__name__] = structref.register(kind)
-    for field in names:
-        import_module("numba.core.imputils").lower_getattr(kind, field)(_reader(field))
-    globals()[made.__name__] = made
-    lines = [f"        made.{field} = borrowed({field})" for field in names]
-    source = f"""
-def constructor({", ".join(names)}):
-    made_type = kind([{", ".join(f'("{field}", {field})' for field in names)}])
-    def implementation({", ".join(names)}):
-        made = new(made_type)
-{chr(10).join(lines)}
-        return made
-    return implementation
-"""
-    scope = {"kind": kind, "new": structref.new, "borrowed": _borrowed()}
-    exec(source, scope)  # noqa: S102  # as numba makes its own constructors; the names are those of a NamedTuple
-    import_module("numba.extending").overload(made)(scope["constructor"])
-    return made
-
-
-def _reader(field: str) -> Any:
-    """What reads a field of a structure, also in a kernel that counts no references; numba's own needs the count."""
-    from numba.core import cgutils, imputils
-    from numba.core.runtime import nrtdynmod
-
-    def read(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-        data = kind.get_data_type()
-        owner = builder.bitcast(
-            context.make_helper(builder, kind, value=value).meminfo, nrtdynmod._meminfo_struct_type.as_pointer()
-        )
-        # The fourth word of numba's record of an allocation is the address of what was allocated.
-        address = builder.load(cgutils.gep_inbounds(builder, owner, 0, 3))
-        shape = context.data_model_manager[data].get_value_type().as_pointer()
-        fields = context.make_data_helper(builder, data, ref=builder.bitcast(address, shape))
-        return imputils.impl_ret_borrowed(context, builder, kind.field_dict[field], getattr(fields, field))
-
-    return read
-
-
-@cache
-def _borrowed() -> Any:
-    """What makes of an array one that owns nothing: counting its references does nothing."""
-    from numba.core import cgutils, imputils, types
-    from numba.extending import intrinsic
-
-    def borrowed(context: Any, value: Any) -> Any:
-        def generate(target: Any, builder: Any, signature: Any, args: Any) -> Any:
-            if not isinstance(value, types.Array):
-                return imputils.impl_ret_borrowed(target, builder, value, args[0])
-            array = cgutils.create_struct_proxy(value)(target, builder, value=args[0])
-            array.meminfo = cgutils.get_null_value(array.meminfo.type)
-            return array._getvalue()
-
-        return value(value), generate
-
-    return intrinsic(borrowed)
-
-
 def _build(function: Callable[..., Any], plain: bool, options: dict[str, Any]) -> Any:
     import numba
 
@@ -246,24 +151,29 @@ def _build(function: Callable[..., Any], plain: bool, options: dict[str, Any]) -
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     twin.__kwdefaults__ = function.__kwdefaults__
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(twin)
-    typed = dispatcher.get_call_template
-
-    def template(args: Any, kws: Any) -> Any:
-        # Numba would compile a kernel anew for each number that another kernel passes it literally.
-        unliteral = numba.types.unliteral
-        return typed(tuple(unliteral(a) for a in args), {name: unliteral(a) for name, a in kws.items()})
-
-    dispatcher.get_call_template = template
+    if numba_is_known():
+        _forget_literals(dispatcher)
     source = Path(inspect.getfile(function)).resolve()
     if _cache_directory(str(source.parent)) is not None and not _edited_since_start(str(source)):
         dispatcher._cache = _function_cache(plain)(twin)
     return dispatcher
 
 
+def _forget_literals(dispatcher: Any) -> None:
+    """Make kernels call this one by type: numba would compile it anew for each number that is passed literally."""
+    from importlib import import_module
+
+    typed, unliteral = dispatcher.get_call_template, import_module("numba.core.types").unliteral
+
+    def template(args: Any, kws: Any) -> Any:
+        return typed(tuple(unliteral(a) for a in args), {name: unliteral(a) for name, a in kws.items()})
+
+    dispatcher.get_call_template = template
+
+
 @cache
 def _function_cache(plain: bool) -> Any:
     """Numba's function cache with a locator of ours; built late because it needs numba."""
-    import numba
     from numba.core import caching
 
     class Locator(caching._CacheLocator):
@@ -331,8 +241,7 @@ def _function_cache(plain: bool) -> Any:
             with self._guard_against_spurious_io_errors():
                 return self._load_overload(sig, target_context)
 
-    # The short way rests on how numba 0.68 loads code; another version takes the long one.
-    return PlainCache if plain and numba.__version__.startswith("0.68.") else FunctionCache
+    return PlainCache if plain and numba_is_known() else FunctionCache
 
 
 def _kernel_files(file: str) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quantlab.core._kernel import Structure
+from quantlab.core._kernel_structure import Structure
 
 # Actions, in the order in which those of one bar and asset are booked.
 SPLIT, SPINOFF, DIVIDEND, CONVERSION, DELISTING = 0, 1, 2, 3, 4

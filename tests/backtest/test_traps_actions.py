@@ -174,7 +174,7 @@ def test_15_a_sale_that_waits_over_a_split_leaves_nothing(backtest):
 
 
 def test_15_a_conversion_that_turns_a_short_brings_its_own_entry(trade):
-    """Splits: 100 a bought at 10 become 100 b, of which 50 are short at 20: left are 50 long at 10, with a stop at 9."""
+    """Splits: 100 a bought at 10 become 100 b, of which 50 are short at 20: 50 long at 10 are left, stop at 9."""
     bars = make_bars(
         [[10.0, 20.0], [10.0, 20.0], [10.0, 20.0], [NAN, 19.0], [NAN, 8.0]],
         open=[[10.0, 20.0], [10.0, 20.0], [10.0, 20.0], [NAN, 20.0], [NAN, 12.0]],

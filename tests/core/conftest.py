@@ -58,7 +58,8 @@ def python(tmp_path: Path) -> Callable[..., str]:
     """``python(code, root=..., **environment)``: run code in a process of its own and return what it prints."""
 
     def run(code: str, root: Path = ROOT, **environment: str) -> str:
-        child = {**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "default", **environment}
+        own = {name: value for name, value in os.environ.items() if name != "QUANTLAB_CACHE_DIR"}
+        child = {**own, "PYTHONPATH": str(root), "PYTHONWARNINGS": "default", **environment}
         done = subprocess.run(
             [sys.executable, "-c", code],
             env=child,

@@ -89,8 +89,9 @@ def printing(module):
             yield node, "print; return the text, and let the command line print it"
 
 
-# The moment of a commit is a fact about the world, and the store's one; everybody else is told the time.
-CLOCK_ROOMS, CLOCK_MODULES = ("cli", "live"), ("quantlab.data.store._clock",)
+# The moment of a commit is a fact about the world, and the store's one; everybody else is told the time. The age of a
+# process says whether its compiled code may be cached, and changes no number.
+CLOCK_ROOMS, CLOCK_MODULES = ("cli", "live"), ("quantlab.data.store._clock", "quantlab.core._kernel")
 
 
 def clocks(module):
