@@ -12,7 +12,16 @@ from quantlab.backtest._prepare_actions import priced
 from quantlab.backtest._run import Run
 from quantlab.core import Bars, DataError, InputError
 from quantlab.core._labels import show
-from quantlab.execution._kernel_types import COUNT_NO_BORROW_RATE, COUNT_STALE_MARK, EQUITY, WEIGHTS
+from quantlab.execution._kernel_types import (
+    COUNT_NO_BORROW_RATE,
+    COUNT_STALE_MARK,
+    EQUITY,
+    SHARES,
+    TARGET_SHARES,
+    TARGET_VALUE,
+    VALUE,
+    WEIGHTS,
+)
 
 
 def demand_finished(prepared: Prepared, run: Run, bars: Bars) -> None:
@@ -45,10 +54,10 @@ def demand_finished(prepared: Prepared, run: Run, bars: Bars) -> None:
 
 
 def _decided(prepared: Prepared, run: Run, bars: Bars) -> tuple[np.datetime64, str]:
-    """The date of the decision that stopped a run, and what its weights asked for."""
+    """The date of the decision that stopped a run, and what its weights or orders asked for."""
     inputs = prepared.inputs
     if inputs.terms.mode != WEIGHTS:
-        return bars.dates[run.stopped], ""
+        return bars.dates[run.stopped], _ordered(prepared, run.stopped, bars)
     # Weights that are sized at their fill were decided on a bar before.
     later = inputs.terms.size_at_fill == 1
     turn = int(np.searchsorted(inputs.rows, run.stopped, side="left" if later else "right")) - 1
@@ -57,6 +66,41 @@ def _decided(prepared: Prepared, run: Run, bars: Bars) -> tuple[np.datetime64, s
     long, short = row[row > 0].sum(), -row[row < 0].sum()
     sides = " and ".join(f"{part:.1%} {side}" for part, side in ((long, "long"), (short, "short")) if part > 0)
     return bars.dates[run.stopped] if again else prepared.decisions.dates[turn], f": it asks for {sides}"
+
+
+def _ordered(prepared: Prepared, t: int, bars: Bars) -> str:
+    """What the orders of bar t asked for: the first three, in the caller's order of symbols, and what all are worth."""
+    inputs = prepared.inputs
+    terms, tickets = inputs.terms, inputs.tickets
+    at = np.flatnonzero(tickets.placed == t)
+    if at.size:
+        asset, amount = tickets.asset[at], tickets.units[at] * terms.unit
+        mode = SHARES
+    else:
+        row = inputs.values[int(np.searchsorted(inputs.rows, t, side="right")) - 1]
+        given = ~np.isnan(row) if terms.mode in (TARGET_SHARES, TARGET_VALUE) else ~np.isnan(row) & (row != 0.0)
+        asset = np.flatnonzero(given)
+        asset = asset[np.argsort(prepared.order[asset])]
+        amount, mode = row[asset], terms.mode
+    names = [bars.symbols[prepared.order[i]] for i in asset]
+    money, target = mode in (VALUE, TARGET_VALUE), mode in (TARGET_SHARES, TARGET_VALUE)
+    first = [
+        f"{number:,.2f} of {name}" if money else f"{number:,.10g} {name}"
+        for name, number in zip(names[:3], amount[:3].tolist(), strict=True)
+    ]
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    kind = "targets of " if target else ""
+    return f": it asks for {kind}{', '.join(first)}{rest}{_worth(prepared, asset, amount, money, t)}"
+
+
+def _worth(prepared: Prepared, asset: np.ndarray, amount: np.ndarray, money: bool, t: int) -> str:
+    """What orders are worth together at the closes of bar t, longs and shorts alike; nothing where one has no close."""
+    world, currency = prepared.inputs.world, prepared.inputs.terms.currency
+    worth = np.abs(amount)
+    if not money:
+        worth = worth * world.close[t, asset] * world.fx[min(t, world.fx.shape[0] - 1), currency[asset]]
+    total = float(worth.sum())
+    return f", worth {total:,.2f}" if np.isfinite(total) else ""
 
 
 def ended_prices(prepared: Prepared, run: Run, bars: Bars) -> list[Finding]:

@@ -26,7 +26,7 @@ rule              severity meaning
 skipped           warning  no price on the decision bar: no order was sized, the position stayed
 missing_price     warning  an order that met no price on the bar of its fill and was dropped
 unaffordable      warning  a decision whose costs exceed the equity at every size: no order was sent
-below_one_lot     warning  weights that are worth less than one lot and are not held
+below_one_lot     warning  weights or orders that are worth less than one lot: not held, or not sent
 margin_scaled     warning  decisions that were scaled to the buying power
 margin_rejected   warning  opening orders that the buying power did not reach
 margin_call       warning  the book was below its requirement: the position was cut at the next fill
@@ -40,7 +40,7 @@ ruin              error    equity at zero or less: everything was closed, nothin
 prices_end        warning  prices ended while a symbol was held, and no delisting is known
 delisted          info     positions or orders of a symbol that was delisted or converted away
 no_next_bar       info     orders decided on the last bar, which nothing can fill
-cancelled         info     orders that were withdrawn, replaced, or had nothing left to close
+cancelled         info     orders that were cancelled; their reasons stand in ``Result.orders``
 expired           info     orders whose time in force ended
 debit             info     bars with cash, less short proceeds, below zero, when no interest is charged for that loan
 no_borrow_charged info     bars with shorts for which no borrow fee is known: none was charged
@@ -49,7 +49,7 @@ no_borrow_charged info     bars with shorts for which no borrow fee is known: no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,7 +83,7 @@ _COUNTED = (
     (k.COUNT_SKIPPED, "skipped", "warning", "no price on the decision bar: no order, the position stayed as it was"),
     (k.COUNT_MISSING_PRICE, "missing_price", "warning", "no price on the bar of the fill: the order was dropped"),
     (k.COUNT_UNAFFORDABLE, "unaffordable", "warning", "costs exceed the equity at every size: no order was sent"),
-    (k.COUNT_BELOW_ONE_LOT, "below_one_lot", "warning", "the weight is worth less than one lot and is not held"),
+    (k.COUNT_BELOW_ONE_LOT, "below_one_lot", "warning", "worth less than one lot: not held, or not sent"),
     (k.COUNT_MARGIN_SCALED, "margin_scaled", "warning", "the decision was scaled to the buying power"),
     (k.COUNT_MARGIN_REJECTED, "margin_rejected", "warning", "the buying power did not reach: nothing was opened"),
     (k.COUNT_MARGIN_CALL, "margin_call", "warning", "below the requirement: positions were cut at the next fill"),
@@ -95,7 +95,7 @@ _COUNTED = (
     (k.COUNT_NO_BORROW_RATE, "no_borrow_rate", "error", "a short without a borrow rate: nothing was charged"),
     (k.COUNT_DELISTED, "delisted", "info", "delisted: the position was closed, waiting orders were dropped"),
     (k.COUNT_NO_NEXT_BAR, "no_next_bar", "info", "decided on the last bar: nothing can fill it"),
-    (k.COUNT_CANCELLED, "cancelled", "info", "withdrawn, replaced by a later decision, or nothing left to close"),
+    (k.COUNT_CANCELLED, "cancelled", "info", "cancelled: the reasons stand in the orders"),
     (k.COUNT_EXPIRED, "expired", "info", "the time in force ended before it was filled"),
 )
 
@@ -117,7 +117,20 @@ def diagnose(inputs: Inputs, run: Run, dates: np.ndarray, symbols: tuple[str, ..
             Finding(rule, severity, show(dates[firsts[i]]), names[i], int(counts[i]), detail)
             for i in np.flatnonzero(counts)
         ]
+    if run.counts[k.COUNT_MARGIN_SCALED, -1] > 0:
+        found = [one if one.rule != "margin_scaled" else replace(one, detail=_asked(inputs, run)) for one in found]
     return [*found, *_debit(inputs, run, dates), *_free_shorts(inputs, run, dates), *_ruin(run, dates)]
+
+
+def _asked(inputs: Inputs, run: Run) -> str:
+    """Return the detail of scaled decisions: what the first of them asked for."""
+    detail = "the decision was scaled to the buying power"
+    if inputs.terms.mode != k.WEIGHTS or inputs.rows.size == 0:
+        return f"{detail}: asked and filled shares stand in the orders"
+    row = int(np.searchsorted(inputs.rows, run.firsts[k.COUNT_MARGIN_SCALED, -1], side="right")) - 1
+    weights = inputs.values[row]
+    long, short = weights[weights > 0].sum(), -weights[weights < 0].sum()
+    return f"{detail}: the first asks for {long:,.1%} long and {short:,.1%} short"
 
 
 def _debit(inputs: Inputs, run: Run, dates: np.ndarray) -> list[Finding]:

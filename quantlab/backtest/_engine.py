@@ -14,7 +14,7 @@ __all__ = ["kernel_run"]
 def kernel_run(inputs: Inputs, *, keep: bool = False) -> Run:
     """Return the run of the compiled engine; ``keep`` asks for its records too.
 
-    Without records memory is one row per bar and a few per asset; with them three (T, N) matrices, 28 bytes per order,
+    Without records memory is one row per bar and a few per asset; with them three (T, N) matrices, 36 bytes per order,
     60 per fill and 36 per action that was booked.
     """
     world, terms = inputs.world, inputs.terms
@@ -121,7 +121,7 @@ def new_log(inputs: Inputs, keep: bool) -> Log:
         firsts=np.full((COUNTS, N + 1), -1, dtype=np.int64),
         keep=np.array([int(keep)]),
         # Memory that no row touches is never committed by the operating system.
-        orders=np.empty((sizes[0], 4), dtype=np.int32),
+        orders=np.zeros((sizes[0], 5), dtype=np.int32),
         asked=np.empty((sizes[0], 2)),
         fills=np.empty((sizes[1], 3), dtype=np.int32),
         paid=np.empty((sizes[1], 6)),
@@ -140,7 +140,7 @@ def grown(log: Log, inputs: Inputs) -> Log:
     extra = 12 * N + inputs.tickets.placed.size + inputs.world.action_bar.size
 
     def longer(table: np.ndarray) -> np.ndarray:
-        out = np.empty((table.shape[0] + table.shape[0] // 2 + extra, table.shape[1]), dtype=table.dtype)
+        out = np.zeros((table.shape[0] + table.shape[0] // 2 + extra, table.shape[1]), dtype=table.dtype)
         out[: table.shape[0]] = table
         return out
 

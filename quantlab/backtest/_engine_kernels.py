@@ -24,7 +24,6 @@ from quantlab.execution._fill_kernels import fill_book_orders, is_exit, log_orde
 from quantlab.execution._kernel_types import (
     AT_CLOSE,
     AT_OPEN,
-    CANCELLED,
     CASH,
     COUNT_CANCELLED,
     COUNT_NO_NEXT_BAR,
@@ -33,6 +32,7 @@ from quantlab.execution._kernel_types import (
     NO_NEXT_BAR,
     PENDING,
     REBALANCE,
+    REPLACED,
     REQUIREMENT,
     RUINED,
     SAME_CLOSE,
@@ -170,7 +170,7 @@ def drop_decided(t, book, log):
     for i in range(book.due.shape[0]):
         if book.due[i] != 0.0 and not is_exit(book.due_kind[i]):
             book.due[i] = 0.0
-            set_status(log, book.due_row[i], CANCELLED)
+            set_status(log, book.due_row[i], REPLACED)
             note(log, COUNT_CANCELLED, i, t)
 
 

@@ -78,7 +78,7 @@ class Context(View):
         shares : float, signed; whole lots toward zero
         type : str
             "market", "limit", "stop", "stop_limit", "trailing", "market_on_open", "limit_on_open", "market_on_close",
-            "limit_on_close".
+            "limit_on_close". Open and close are those of the next bar, on intraday bars not of the session.
         limit, stop, trail : float, the symbol's currency
         trail_fraction : float in (0, 1), fraction of the best price
         tif : "day" | "gtc" | "gtd" | "ioc" | "fok"

@@ -17,7 +17,6 @@ from quantlab.backtest._event_batch import FOR_ITS_ENTRY, ON_ITS_WAY, WITHDRAWN,
 from quantlab.backtest._run import Inputs, Run
 from quantlab.execution._kernel_types import (
     AT_CLOSE,
-    CANCELLED,
     COUNT_CANCELLED,
     MARKET,
     MARKET_CLOSE,
@@ -27,6 +26,7 @@ from quantlab.execution._kernel_types import (
     RUINED,
     SHARES,
     STOPPED,
+    TAKEN_BACK,
     WEIGHTS,
     WORKING,
     Tickets,
@@ -322,8 +322,8 @@ class Desk:
         if k < 0 or not self.is_open(identity):
             return
         working, log = self.working, self.log
-        working.status[k], working.left[k] = CANCELLED, 0.0
-        log.orders[working.row[k], 3] = CANCELLED
+        working.status[k], working.left[k] = TAKEN_BACK, 0.0
+        log.orders[working.row[k], 3] = TAKEN_BACK
         self._count_cancelled(self.asked[identity].asset, t)
 
     def _drop_rest(self, asset: int, t: int) -> None:
@@ -332,7 +332,7 @@ class Desk:
         if book.due[asset] == 0.0 or book.due_kind[asset] > ORDER:
             return
         book.due[asset] = 0.0
-        self.log.orders[book.due_row[asset], 3] = CANCELLED
+        self.log.orders[book.due_row[asset], 3] = TAKEN_BACK
         self._count_cancelled(asset, t)
 
     def _count_cancelled(self, asset: int, t: int) -> None:

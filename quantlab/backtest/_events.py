@@ -76,7 +76,7 @@ def run_events(
         For an order of a symbol that the bars do not have, before its first price or after its delisting, for shares
         or weights that are NaN: symbol and date are named. Otherwise as in :func:`simulate`.
     KindError
-        When the strategy has no ``on_bar``.
+        When the strategy has no ``on_bar``, or is a class and no object.
     InputError
         As in :func:`simulate_orders`.
 
@@ -99,8 +99,14 @@ def run_events(
     [(datetime.date(2024, 1, 4), 'A', 10.0, 11.0)]
     """
     if not callable(getattr(strategy, "on_bar", None)):
-        raise KindError(f"`strategy` must have a method `on_bar(context)`, and {type(strategy).__name__} has none.")
-    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, delisting=delisting)
+        name = strategy.__name__ if isinstance(strategy, type) else type(strategy).__name__
+        raise KindError(f"`strategy` must have a method `on_bar(context)`, and {name} has none.")
+    if isinstance(strategy, type):
+        raise KindError(
+            f"`strategy` must be an object, received the class {strategy.__name__}.",
+            hint=f"make one: `run_events({strategy.__name__}(), bars)`.",
+        )
+    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, delisting=delisting, strict=strict)
     known, unknown = _without_gaps(plan, bars)
     prepared = prepare_events(bars, known)
     axes = axes_of(bars)

@@ -116,7 +116,7 @@ def _demand_carried(result: Result) -> None:
     raise InputError(
         f"vectorbt knows orders alone, and the {'split' if kind == k.SPLIT else 'spin-off'} of "
         f"{result._canonical[asset]} on {show(result.bars.dates[bar])}{more} changed a position without one.",
-        hint='run it on adjusted prices: `store.bars(name, adjust="total_return")`.',
+        hint='run it on adjusted prices: `ql.data.adjust(bars)`, or `store.bars(name, adjust="total_return")`.',
     )
 
 

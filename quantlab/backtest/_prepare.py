@@ -1,8 +1,8 @@
 """From what a user passes to the plain arrays of a run: every check comes before anything is computed.
 
-``_prepare_terms`` knows the account, its costs and policies; ``_prepare_world`` the prices and sessions of the bars;
-``_prepare_actions`` their corporate actions; ``_prepare_weights`` and ``_prepare_orders`` what was decided. Here they
-meet.
+``_prepare_terms`` knows the account, its costs and policies; ``_prepare_world`` the prices and sessions of the bars,
+``_prepare_bars`` what is wrong with them; ``_prepare_actions`` their corporate actions; ``_prepare_weights`` and
+``_prepare_orders`` what was decided. Here they meet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from quantlab.backtest._diagnostics import Finding
 from quantlab.backtest._prepare_actions import Actions, actions_of, dead_from, priced, rows_of
-from quantlab.backtest._prepare_orders import is_long, is_table, tickets_of
+from quantlab.backtest._prepare_bars import inconsistent_bars, unknown_symbols
+from quantlab.backtest._prepare_orders import is_long, is_table, rounded_amounts, tickets_of
 from quantlab.backtest._prepare_terms import Plan, make_room, terms_of
 from quantlab.backtest._prepare_weights import Decisions, amounts_of, weights_of
 from quantlab.backtest._prepare_world import (
@@ -98,7 +99,8 @@ def prepare_weights(weights: PanelLike, bars: Bars, plan: Plan, unlisted: str, u
     room = make_room(untradable)
     axes = axes_of(bars)
     first, _ = priced(bars.close.values)
-    found, findings = weights_of(as_panel(weights, name="weights"), bars, first, unlisted)
+    panel = as_panel(weights, name="weights")
+    found, findings = weights_of(panel, bars, first, unlisted, frame=panel is not weights)
     found, late = _delayed(found, plan.fill.delay, axes)
     decided = _Decided(found.panel, found.rows, axes.pick(found.panel.values), no_tickets(), WEIGHTS, room)
     return _assemble(bars, axes, plan, decided, [*findings, *late])
@@ -128,7 +130,9 @@ def prepare_orders(orders: Any, bars: Bars, plan: Plan, kind: str) -> Prepared:
         # A long frame names the symbols that it orders, and those alone.
         panel = reindex(panel, panel.dates, bars.symbols)
     back = np.argsort(axes.order)
-    found, findings = amounts_of(panel, bars, alive.first[back], alive.dead[back])
+    found, findings = amounts_of(panel, bars, alive.first[back], alive.dead[back], frame=panel is not orders)
+    if kind in ("shares", "target_shares"):
+        findings += rounded_amounts(found.panel, plan.lot)
     found, late = _delayed(found, plan.fill.delay, axes)
     decided = _Decided(found.panel, found.rows, axes.pick(found.panel.values), no_tickets(), MODES[kind], 0)
     return _assemble(bars, axes, plan, decided, [*findings, *late])
@@ -179,7 +183,8 @@ def _assemble(
         decided.values,
         Tickets(*(frozen(column) for column in decided.tickets)),
     )
-    all_findings = (*plan.findings, *said, *_free_borrow(bars, plan, decided), *findings)
+    about = (*inconsistent_bars(bars), *unknown_symbols(bars, plan.account))
+    all_findings = (*plan.findings, *about, *said, *_free_borrow(bars, plan, decided), *findings)
     return Prepared(inputs, axes.order, decided.panel, all_findings)
 
 

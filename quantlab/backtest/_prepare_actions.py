@@ -35,6 +35,8 @@ KINDS = {
     "delisting": DELISTING,
 }
 POLICIES = ("table", "last_price")
+# Above it somebody meant percent.
+LARGEST_RETURN = 10.0
 _LAST = (CONVERSION, DELISTING)
 
 
@@ -71,7 +73,7 @@ class Rows:
 
 
 def demand_policy(delisting: object) -> str | float:
-    """Return the delisting policy: "table", "last_price" or a return of at least -1."""
+    """Return the delisting policy: "table", "last_price" or a return from -1 to 10."""
     if isinstance(delisting, str) and delisting in POLICIES:
         return delisting
     if isinstance(delisting, bool) or not isinstance(delisting, (int, float, np.integer, np.floating)):
@@ -80,8 +82,13 @@ def demand_policy(delisting: object) -> str | float:
             hint='"table" books the delistings in `bars.actions` and no others.',
         )
     value = float(delisting)
-    if not -1.0 <= value < np.inf:
+    if not value >= -1.0:
         raise InputError(f"`delisting` is a return of at least -1 (everything is lost), received {value:g}.")
+    if value > LARGEST_RETURN:
+        raise InputError(
+            f"`delisting` is a return of at most {LARGEST_RETURN:g} (1,000 %), received {value:g}.",
+            hint="a return is a fraction: -0.3 for 30 % below the last close.",
+        )
     return value
 
 
@@ -108,12 +115,17 @@ def rows_of(bars: Bars, axes: Axes) -> tuple[Rows, list[Finding]]:
     other = np.full(kind.size, -1, dtype=np.int64)
     for row in np.flatnonzero(kind == CONVERSION).tolist():
         other[row] = place.get(table["into"][row], -1)
-    pay, unpaid = _pay_bars(table, axes, bar, kind)
+    pay, unpaid, early = _pay_bars(table, axes, bar, kind, date)
     findings = []
     if unpaid.any():
         top = int(unpaid.argmax())
         detail = "dividends without a pay date are paid on the bar of their ex-date"
         findings.append(Finding("unknown_pay_date", "info", show(date[top]), "", int(unpaid.sum()), detail))
+    if early.any():
+        top = int(early.argmax())
+        detail = "the pay date lies before the ex-date: the dividend is paid on the bar of its ex-date"
+        first = axes.symbols[asset[top]]
+        findings.append(Finding("pay_date_before_ex", "warning", show(date[top]), first, int(early.sum()), detail))
     rows = Rows(bar, kind, asset, other, value, pay, date)
     # The table of intraday bars reaches over their first and last session, since it is cut by the days of UTC.
     return rows.taken(np.flatnonzero((bar < axes.dates.size) & (date >= axes.sessions[0]))), findings
@@ -236,18 +248,21 @@ def _booked(rows: Rows, bars: Bars, axes: Axes, since: np.ndarray) -> tuple[Rows
     return rows.taken(np.flatnonzero(keep)), since
 
 
-def _pay_bars(table: pl.DataFrame, axes: Axes, bar: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bar of the payment, not before the ex-date, and which dividends have no pay date."""
+def _pay_bars(
+    table: pl.DataFrame, axes: Axes, bar: np.ndarray, kind: np.ndarray, date: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bar of the payment, not before the ex-date, which dividends have no pay date, and which an impossible one."""
     dividend = kind == DIVIDEND
+    inside = bar < axes.dates.size
     if "pay_date" not in table.columns:
-        return bar.copy(), dividend & (bar < axes.dates.size)
+        return bar.copy(), dividend & inside, np.zeros(bar.size, dtype=bool)
     column = table["pay_date"].cast(pl.Date)
     unknown = column.is_null().to_numpy()
     pay_date = column.to_numpy().astype(DAY)
     pay = bar.copy()
     known = dividend & ~unknown
     pay[known] = np.maximum(axes.bar_at(pay_date[known]), bar[known])
-    return pay, dividend & unknown & (bar < axes.dates.size)
+    return pay, dividend & unknown & inside, known & inside & (pay_date < date)
 
 
 def _sorted(rows: Rows, axes: Axes) -> Actions:

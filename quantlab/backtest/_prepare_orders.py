@@ -14,7 +14,7 @@ import numpy as np
 from quantlab.backtest._diagnostics import Finding
 from quantlab.backtest._prepare_weights import demand_bars
 from quantlab.backtest._prepare_world import Alive, Axes, Lot, frozen
-from quantlab.core import Bars, DataError, InputError, KindError
+from quantlab.core import Bars, DataError, InputError, KindError, Panel
 from quantlab.core._door import _date_column, symbol_codes
 from quantlab.core._labels import DAY, dates_of, show
 from quantlab.core._lazy import lazy
@@ -88,6 +88,11 @@ def is_table(orders: Any) -> bool:
     names = orders.collect_schema().names()
     if "shares" not in names and (given := [name for name in OPTIONAL if name in names]):
         raise InputError(f"`orders` has the column `{given[0]}` and no column `shares`.", hint="shares are signed.")
+    if "shares" not in names and (given := [name for name in names if name.startswith("weight")]):
+        raise InputError(
+            f"`orders` has the column `{given[0]}`, and orders are shares or values.",
+            hint="pass weights to `simulate`.",
+        )
     return "shares" in names
 
 
@@ -294,16 +299,33 @@ def _flags(table: Table) -> np.ndarray:
 def _units(table: Table, shares: np.ndarray, lot: Lot) -> tuple[np.ndarray, list[Finding]]:
     """Shares in units, whole lots toward zero, and what that changed."""
     units = lot.whole(shares)
-    wanted = shares / lot.unit
-    nothing = units == 0
-    rounded = ~nothing & (np.abs(units - wanted) > 1e-9 * np.maximum(np.abs(wanted), lot.step))
     findings = []
-    for bad, rule, severity, detail in (
-        (rounded, "rounded_order", "info", "an order for no whole number of lots was rounded toward zero"),
-        (nothing, "below_one_lot", "warning", "an order for less than one lot was not sent"),
-    ):
+    for bad, finding in ((rounded(shares, lot), _rounded), ((units == 0) & (shares != 0), _too_small)):
         for asset in np.unique(table.asset[bad]):
             of = np.flatnonzero(bad & (table.asset == asset))
-            date = show(table.dates[of].min())
-            findings.append(Finding(rule, severity, date, table.symbol(of[0]), of.size, detail))
+            findings.append(finding(show(table.dates[of].min()), table.symbol(of[0]), of.size))
     return units, findings
+
+
+def rounded(shares: np.ndarray, lot: Lot) -> np.ndarray:
+    """Return which orders are for no whole number of lots and for more than one; NaN is no order."""
+    units, wanted = lot.whole(shares), shares / lot.unit
+    return (units != 0) & (np.abs(units - wanted) > 1e-9 * np.maximum(np.abs(wanted), lot.step))
+
+
+def rounded_amounts(panel: Panel, lot: Lot) -> list[Finding]:
+    """Return where a Panel of shares is rounded."""
+    bad = rounded(panel.values, lot)
+    return [
+        _rounded(show(panel.dates[int(bad[:, i].argmax())]), panel.symbols[i], int(bad[:, i].sum()))
+        for i in sorted(np.flatnonzero(bad.any(axis=0)), key=lambda i: panel.symbols[i])
+    ]
+
+
+def _rounded(date: str, symbol: str, count: int) -> Finding:
+    detail = "an order for no whole number of lots was rounded toward zero"
+    return Finding("rounded_order", "info", date, symbol, count, detail)
+
+
+def _too_small(date: str, symbol: str, count: int) -> Finding:
+    return Finding("below_one_lot", "warning", date, symbol, count, "an order for less than one lot was not sent")

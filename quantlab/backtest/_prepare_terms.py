@@ -18,6 +18,7 @@ from quantlab.backtest._prepare_world import Lot, average_prices, frozen
 from quantlab.core import Bars, InputError, KindError
 from quantlab.core._labels import show
 from quantlab.execution import Account, Costs, Exits, Fill, PerShare, Tiered
+from quantlab.execution._demand import nearest, truth
 from quantlab.execution._kernel_types import Terms
 from quantlab.portfolio import Rebalancing
 
@@ -59,14 +60,19 @@ def plan_of(
     exits: Any = None,
     rebalance: Any = None,
     delisting: Any = "table",
+    strict: Any = False,
 ) -> Plan:
-    """Return what a user passed, checked, with the defaults of what was left out."""
+    """Return what a user passed, checked, with the defaults of what was left out.
+
+    ``strict`` is no part of a plan, and is looked at before anything is computed all the same.
+    """
+    truth(strict, "`strict`")
     _demand(bars, Bars, "bars", "make them from closes: `ql.as_bars(close)`.")
     costs = Costs() if costs is None else _demand(costs, Costs, "costs", "write `ql.Costs(slippage=ql.Bps(5))`.")
     hint = "write `ql.Account(cash=1_000_000)`."
     account = Account() if account is None else _demand(account, Account, "account", hint)
     if exits is not None:
-        _demand(exits, Exits, "exits", "write `ql.Exits(stop_loss=0.1)`.")
+        _demand(exits, Exits, "exits", "write `ql.execution.Exits(stop_loss=0.1)`.")
     if rebalance is not None:
         hint = "write `ql.portfolio.Rebalancing(band=0.02)`; its dates are those of the weights."
         _demand(rebalance, Rebalancing, "rebalance", hint)
@@ -152,7 +158,11 @@ def _fill(fill: Any, bars: Bars) -> tuple[Fill, list[Finding]]:
         how = fill
     else:
         words = ", ".join(f'"{word}"' for word in FILLS)
-        raise InputError(f"`fill` must be {words} or a Fill, received {fill!r}.", hint='write `fill="next_close"`.')
+        near = nearest(fill, FILLS) if isinstance(fill, str) else None
+        raise InputError(
+            f"`fill` must be {words} or a Fill, received {fill!r}.",
+            hint=f'did you mean "{near}"?' if near else 'write `fill="next_close"`.',
+        )
     if how.at != "same_close":
         return how, []
     detail = "orders are filled at the close that they were decided on: nobody can trade so, the result looks ahead"

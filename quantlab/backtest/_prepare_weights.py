@@ -13,7 +13,7 @@ import numpy as np
 from quantlab.backtest._diagnostics import Finding
 from quantlab.core import Bars, DataError, InputError, KindError, LabelError, Panel
 from quantlab.core._labels import difference, show
-from quantlab.execution._demand import more
+from quantlab.execution._demand import more, nearest
 
 UNLISTED = ("raise", "cash")
 
@@ -35,7 +35,9 @@ class Decisions:
     rows: np.ndarray
 
 
-def weights_of(weights: Panel, bars: Bars, first: np.ndarray, unlisted: str) -> tuple[Decisions, list[Finding]]:
+def weights_of(
+    weights: Panel, bars: Bars, first: np.ndarray, unlisted: str, *, frame: bool = False
+) -> tuple[Decisions, list[Finding]]:
     """Return checked target weights.
 
     Parameters
@@ -44,22 +46,25 @@ def weights_of(weights: Panel, bars: Bars, first: np.ndarray, unlisted: str) -> 
     bars : Bars
     first : (N,) int64, bar of the first close in the caller's column order, T without any
     unlisted : "raise" | "cash"
+    frame : whether the caller passed a frame, for hints
     """
     if unlisted not in UNLISTED:
         raise InputError(f'`unlisted` must be "raise" or "cash", received {unlisted!r}.')
-    target, rows, findings = _on_bars(weights, bars, "weights")
+    target, rows, findings = _on_bars(weights, bars, "weights", frame)
     _check_weights(target)
     target, replaced = _listed(target, rows, first, unlisted)
     return Decisions(target, rows), [*findings, *replaced]
 
 
-def amounts_of(orders: Panel, bars: Bars, first: np.ndarray, dead: np.ndarray) -> tuple[Decisions, list[Finding]]:
+def amounts_of(
+    orders: Panel, bars: Bars, first: np.ndarray, dead: np.ndarray, *, frame: bool = False
+) -> tuple[Decisions, list[Finding]]:
     """Return checked rows of share or value orders: NaN is no order, everything else is finite.
 
     ``first`` and ``dead`` are the bars of the first close and of the delisting of each symbol, (N,) in the caller's
-    column order, T without one.
+    column order, T without one. ``frame`` says whether the caller passed a frame, for hints.
     """
-    panel, rows, findings = _on_bars(orders, bars, "orders")
+    panel, rows, findings = _on_bars(orders, bars, "orders", frame)
     infinite = np.isinf(panel.values)
     if infinite.any():
         at, columns = np.nonzero(infinite)
@@ -81,16 +86,13 @@ def amounts_of(orders: Panel, bars: Bars, first: np.ndarray, dead: np.ndarray) -
     return Decisions(panel, rows), findings
 
 
-def _on_bars(panel: Panel, bars: Bars, name: str) -> tuple[Panel, np.ndarray, list[Finding]]:
+def _on_bars(panel: Panel, bars: Bars, name: str, frame: bool) -> tuple[Panel, np.ndarray, list[Finding]]:
     """The rows that decide, and their bars."""
     one = "weight" if name == "weights" else "number"
     if panel.values.dtype == bool:
         raise KindError(f"`{name}` must be numbers, received a bool Panel.", hint=f"multiply by the {one} per name.")
     if panel.symbols != bars.symbols:
-        raise LabelError(
-            f"`{name}` and `bars` differ in symbols: {difference(panel.symbols, bars.symbols)}.",
-            hint=f"bring them onto the bars' symbols: `{name}.select(bars.symbols)`.",
-        )
+        raise _other_symbols(panel, bars, name, frame)
     if len(panel) == 0:
         raise InputError(
             f"`{name}` has no rows: there is no decision to run.",
@@ -108,6 +110,32 @@ def _on_bars(panel: Panel, bars: Bars, name: str) -> tuple[Panel, np.ndarray, li
     finding = Finding("empty_decision", "info", show(panel.dates[empty][0]), "", int(empty.sum()), detail)
     kept = Panel._trusted(panel.values[keep], panel.dates[keep], panel.symbols, panel.frequency)
     return kept, rows[keep], [finding]
+
+
+def _other_symbols(panel: Panel, bars: Bars, name: str, frame: bool) -> LabelError:
+    """The error of decisions that do not have exactly the symbols of the bars, in their order."""
+    own = f"ql.as_panel({name})" if frame else name
+    known, given = set(bars.symbols), set(panel.symbols)
+    unknown = [symbol for symbol in panel.symbols if symbol not in known]
+    missing = [symbol for symbol in bars.symbols if symbol not in given]
+    onto = f"`{own}.select(bars.symbols)`"
+    if unknown:
+        near = nearest(unknown[0], missing or bars.symbols)
+        leave = f"leave out what {bars.name} does not have, {onto}." if not missing else "load the bars with it."
+        return LabelError(
+            f"`{name}` and `bars` differ in symbols: {bars.name} has no {unknown[0]}{more(len(unknown))}.",
+            hint=f"did you mean {near}?" if near else leave,
+        )
+    if missing:
+        fill = "0" if name == "weights" else "NaN"
+        return LabelError(
+            f"`{name}` and `bars` differ in symbols: `{name}` has no {missing[0]}{more(len(missing))}.",
+            hint=f"run on those that it has, `bars.select({own}.symbols)`, or give the others a column of {fill}.",
+        )
+    return LabelError(
+        f"`{name}` and `bars` differ in the order of symbols: {difference(panel.symbols, bars.symbols)}.",
+        hint=f"bring them into the bars' order: {onto}.",
+    )
 
 
 def demand_bars(dates: np.ndarray, bars: Bars, name: str) -> np.ndarray:

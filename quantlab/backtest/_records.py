@@ -10,6 +10,7 @@ from quantlab.backtest._run import Inputs, Records
 from quantlab.backtest._trades import ACTIONS, KINDS
 from quantlab.core._door import date_series
 from quantlab.core._lazy import lazy
+from quantlab.execution import _kernel_types as k
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,16 +23,28 @@ FATES = (
     ("missing_price", "there was no price on the bar of the fill"),
     ("no_next_bar", "decided on the last bar, which no bar follows"),
     ("liquidated", "closed by the ruin of the book"),
-    ("skipped", "there was no price on the decision bar, so nothing could be sized"),
+    ("skipped", "there was no price on the decision bar"),
     ("unaffordable", "the costs exceed the equity at every size"),
     ("margin_rejected", "the buying power did not reach"),
-    ("cancelled", "withdrawn, replaced by a later decision, or nothing was left to close"),
+    ("cancelled", "taken back by the strategy"),
     ("expired", "its time in force ended"),
     ("capped", "the bar's volume allowed no more"),
     ("unborrowable", "no more shares could be borrowed"),
     ("delisted", "the symbol was delisted or converted away"),
     ("working", "still working when the data ended"),
+    ("cancelled", "replaced by a later decision"),
+    ("cancelled", "another order of its group was filled"),
+    ("cancelled", "a margin call or a buy-in came first"),
+    ("cancelled", "an exit closes the position"),
+    ("cancelled", "nothing was left to close"),
+    ("cancelled", "a split left less than one unit of it"),
+    ("cancelled", "the book was ruined"),
+    ("skipped", "it asks for less than one lot"),
+    ("skipped", "an exit closes the position"),
 )
+
+# What made an order smaller than asked, before the reason.
+CUTS = {k.MARGIN_REJECTED: "cut to the buying power; ", k.UNBORROWABLE: "cut to the shares that could be borrowed; "}
 
 
 def orders_table(inputs: Inputs, records: Records, dates: np.ndarray, symbols: tuple[str, ...]) -> pl.DataFrame:
@@ -53,7 +66,11 @@ def orders_table(inputs: Inputs, records: Records, dates: np.ndarray, symbols: t
         reference, price = (total(shares * paid[:, column]) / size for column in (1, 2))
     commission, fees, slippage = (total(paid[:, column]) for column in (3, 4, 5))
     words = pl.Series("status", [word for word, _ in FATES], dtype=pl.String)
-    reasons = pl.Series("reason", [reason for _, reason in FATES], dtype=pl.String)
+    # Every cut with every fate: the reasons, one block of fates per cut.
+    cuts = {0: "", **CUTS}
+    texts = [cut + reason for cut in cuts.values() for _, reason in FATES]
+    reasons = pl.Series("reason", texts, dtype=pl.String)
+    block = np.searchsorted(list(cuts), asked[:, 4]) * len(FATES)
     return pl.DataFrame(
         [
             days.gather(asked[:, 0]).alias("decided"),
@@ -69,7 +86,7 @@ def orders_table(inputs: Inputs, records: Records, dates: np.ndarray, symbols: t
             pl.Series("fees", fees),
             pl.Series("slippage", slippage),
             words.gather(asked[:, 3]),
-            reasons.gather(asked[:, 3]),
+            reasons.gather(asked[:, 3] + block),
         ]
     )
 

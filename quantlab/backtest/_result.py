@@ -212,7 +212,7 @@ class Result:
         close at the decision. reference_price, fill_price : averages of its fills before and after slippage.
         commission, fees, slippage : prices and money in the symbol's currency. status : filled, missing_price,
         no_next_bar, liquidated, skipped, unaffordable, margin_rejected, cancelled, expired, capped, unborrowable,
-        delisted or working. reason : what the status means.
+        delisted or working. reason : why, and what made it smaller than asked, in words.
         """
         return _records.orders_table(*self._recorded)
 

@@ -43,7 +43,7 @@ class Records:
 
     Parameters
     ----------
-    orders : (M, 4) int32: bar decided, asset, kind, status
+    orders : (M, 5) int32: bar decided, asset, kind, status, status of what made it smaller (0: nothing)
     asked : (M, 2) float64: units (NaN where nothing could be sized), decision price (NaN without a mark)
     fills : (F, 3) int32: row of the order, bar, asset; by bar
     paid : (F, 6) float64: units, reference price, price, commission, fees, slippage (money in the asset's currency)

@@ -67,7 +67,7 @@ def simulate(
     untradable : "keep" | "make_room"
         What to do when a holding has no price at a decision: size the others as if it were not there, or shrink them so
         that the side keeps its weight.
-    delisting : "table" | "last_price" | float
+    delisting : "table" | "last_price" | float from -1 to 10
         What to do when prices end: book the delistings in ``bars.actions`` and no other; close what has none at its
         last close; or close it at that return, -0.3 for 30 % below the last close.
     strict : bool
@@ -88,7 +88,7 @@ def simulate(
         For an unknown policy, for bars without a field that the fill needs, or when ``Account(buying_power="strict")``
         does not allow a decision.
     KindError
-        When an argument has another type.
+        When an argument has another type: ``strict`` is True or False, and no word counts as one of them.
 
     Notes
     -----
@@ -114,7 +114,16 @@ def simulate(
     >>> simulate(weights, bars, account=Account(cash=1000), fill="next_close").equity.values.ravel()
     array([1000., 1000., 1100.])
     """
-    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, rebalance=rebalance, delisting=delisting)
+    plan = plan_of(
+        bars,
+        costs=costs,
+        account=account,
+        fill=fill,
+        exits=exits,
+        rebalance=rebalance,
+        delisting=delisting,
+        strict=strict,
+    )
     prepared = prepare_weights(weights, bars, plan, unlisted, untradable)
     policies = {"unlisted": unlisted, "untradable": untradable, "delisting": delisting}
     return _run(kernel_run, prepared, bars, plan, policies, strict)
@@ -143,9 +152,10 @@ def simulate_orders(
         A Panel or wide frame holds market orders, or targets, of all symbols on the dates of its rows; NaN is no order.
         A frame with the columns ``symbol`` and ``shares`` (signed) holds one order per row, and may have ``type``
         ("market", "limit", "stop", "stop_limit", "trailing", "market_on_open", "limit_on_open", "market_on_close",
-        "limit_on_close"), ``limit`` and ``stop`` (currency), ``trail`` (currency) or ``trail_fraction``, ``tif``
-        ("day", "gtc", "gtd", "ioc", "fok"), ``until`` (last date of "gtd"), ``group`` (orders of one group cancel one
-        another) and ``reduce_only``. Left out or null: a market order for the day.
+        "limit_on_close"; open and close are those of the next bar, on intraday bars not of the session), ``limit`` and
+        ``stop`` (currency), ``trail`` (currency) or ``trail_fraction``, ``tif`` ("day", "gtc", "gtd", "ioc", "fok"),
+        ``until`` (last date of "gtd"), ``group`` (orders of one group cancel one another) and ``reduce_only``. Left out
+        or null: a market order for the day.
     bars : Bars (T, N)
         Limit and stop orders need high and low, orders at the open need opens.
     kind : "shares" | "value" | "target_shares" | "target_value"
@@ -179,7 +189,7 @@ def simulate_orders(
     >>> simulate_orders(orders, bars, account=Account(cash=1000)).equity.values.ravel()
     array([1000., 1005., 1015.])
     """
-    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, delisting=delisting)
+    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, delisting=delisting, strict=strict)
     prepared = prepare_orders(orders, bars, plan, kind)
     return _run(kernel_run, prepared, bars, plan, {"kind": kind, "delisting": delisting}, strict)
 
@@ -210,7 +220,16 @@ def reference(
     >>> reference(Panel([[1.0]], days[:1], ["A"]), bars, fill="next_close").positions.values[-1]
     array([100000.])
     """
-    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, rebalance=rebalance, delisting=delisting)
+    plan = plan_of(
+        bars,
+        costs=costs,
+        account=account,
+        fill=fill,
+        exits=exits,
+        rebalance=rebalance,
+        delisting=delisting,
+        strict=strict,
+    )
     prepared = prepare_weights(weights, bars, plan, unlisted, untradable)
     policies = {"unlisted": unlisted, "untradable": untradable, "delisting": delisting}
     return _run(reference_run, prepared, bars, plan, policies, strict)
@@ -240,7 +259,7 @@ def reference_orders(
     >>> reference_orders(Panel([[5.0]], days[:1], ["A"]), bars, fill="next_close").positions.values[-1]
     array([5.])
     """
-    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, delisting=delisting)
+    plan = plan_of(bars, costs=costs, account=account, fill=fill, exits=exits, delisting=delisting, strict=strict)
     prepared = prepare_orders(orders, bars, plan, kind)
     return _run(reference_run, prepared, bars, plan, {"kind": kind, "delisting": delisting}, strict)
 

@@ -34,7 +34,8 @@ class Account(Value):
     margin : RegT | PortfolioMargin | NoMargin
     buying_power : "scale" | "reject" | "strict"
         What happens to a decision that the margin does not allow: the part that opens positions is scaled to what it
-        allows, is not sent, or stops the run with an error.
+        allows, is not sent, or stops the run with an error. "reject" sends nothing of that close that opens or enlarges
+        a position, weights and explicit orders alike, the one that would have fitted included; what reduces is sent.
     interest : Interest, mapping of currency codes to Interest, or None
         What cash costs and earns. One Interest holds for every currency; None is free.
     currency : str

@@ -11,7 +11,6 @@ from quantlab.core import kernel
 from quantlab.execution._fill_kernels import log_event, log_order, lots, note, set_status, total, whole
 from quantlab.execution._kernel_types import (
     BORROW,
-    CANCELLED,
     CASH,
     CONVERSION,
     CONVERSION_COST,
@@ -27,6 +26,7 @@ from quantlab.execution._kernel_types import (
     DELISTING,
     DIVIDEND,
     DIVIDENDS,
+    ENDED,
     EQUITY,
     LIQUIDATED,
     LONG,
@@ -41,6 +41,7 @@ from quantlab.execution._kernel_types import (
     SHORT_INTEREST,
     SPINOFF,
     SPLIT,
+    SPLIT_AWAY,
     STOPPED,
     TRADED,
 )
@@ -233,7 +234,7 @@ def split(i, ratio, t, book, working, tickets, terms, log):
         book.due[i] = whole(book.due[i] * ratio, terms.step)
         book.done[0, i] *= ratio
         if book.due[i] == 0.0:
-            set_status(log, book.due_row[i], CANCELLED)
+            set_status(log, book.due_row[i], SPLIT_AWAY)
             note(log, COUNT_CANCELLED, i, t)
     split_tickets(i, ratio, t, tickets, terms, working, log)
 
@@ -362,7 +363,7 @@ def ruin(prices, tickets, bar, book, working, terms, log):
     for i in range(book.units.shape[0]):
         if book.due[i] != 0.0:
             book.due[i] = 0.0
-            set_status(log, book.due_row[i], CANCELLED)
+            set_status(log, book.due_row[i], ENDED)
             note(log, COUNT_CANCELLED, i, t)
         held = book.units[i]
         if held != 0.0:
@@ -384,7 +385,7 @@ def ruin(prices, tickets, bar, book, working, terms, log):
             book.cash[terms.currency[i]] += value
             log.tape[t, TRADED] += np.abs(value) * bar.fx[terms.currency[i]]
             flatten(i, book)
-    cancel_tickets(-1, CANCELLED, t, tickets, working, log)
+    cancel_tickets(-1, ENDED, t, tickets, working, log)
     left = money(book.cash, bar.fx) + money(book.receivable, bar.fx)
     for c in range(book.cash.shape[0]):
         book.cash[c] = 0.0

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantlab.core import Bars, DataError, Panel, as_panel
+from quantlab.core import Bars, DataError, InputError, Panel, as_panel
 from quantlab.core._lazy import lazy
 from quantlab.execution._dated import one_row
-from quantlab.execution._demand import choice, demand, is_table, more, number, positive, truth, values_at
+from quantlab.execution._demand import at_most, choice, demand, is_table, more, positive, truth, values_at
 from quantlab.execution._value import Value
 
 if TYPE_CHECKING:
     import polars as pl
 else:
     pl = lazy("polars")
+
+# 1,000 % a year: dearer shorts exist for days; as a rate of everything somebody meant percent.
+LARGEST_RATE = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +30,7 @@ class Borrow(Value):
 
     Parameters
     ----------
-    rate : float >= 0, or PanelLike (T, N) >= 0, fraction per year, or None
+    rate : float from 0 to 10, or PanelLike (T, N) >= 0, fraction per year, or None
         What holds where ``bars.borrow`` has no rate. NaN and None: not known there, and a short that is held on such a
         day is an error. Row t of a Panel is what holds from the close of t on. It has the dates and symbols of the
         bars; what it has beyond them is left out.
@@ -42,7 +45,8 @@ class Borrow(Value):
     Raises
     ------
     InputError, KindError
-        When a rate is negative, not finite or no number.
+        When a rate is negative, not finite or no number, or above 10 (1,000 % a year), in a Panel the median of those
+        that are known.
     DataError
         From ``rows``, when ``bars.borrow`` holds a negative number.
 
@@ -70,11 +74,20 @@ class Borrow(Value):
     def __post_init__(self) -> None:
         given: Any = self.rate
         if given is not None and not is_table(given):
-            object.__setattr__(self, "rate", number(given, "Borrow rate", "a fraction per year"))
+            hint = "write 0.25 for 25 % a year."
+            rate = at_most(given, LARGEST_RATE, "Borrow rate", "a fraction per year", hint=hint)
+            object.__setattr__(self, "rate", rate)
         elif given is not None:
             panel = as_panel(given, name="rate")
             good = (panel.values >= 0) & np.isfinite(panel.values)
             demand(good, panel, "Borrow rate", "it must be zero or more, a fraction per year")
+            known = panel.values[~np.isnan(panel.values)]
+            middle = float(np.median(known)) if known.size else 0.0
+            if middle > LARGEST_RATE:
+                raise InputError(
+                    f"Borrow rates must be fractions per year, received a Panel with a median of {middle:g}.",
+                    hint="divide percent by 100.",
+                )
             object.__setattr__(self, "rate", panel)
         choice(self.convention, ("mark", "dealer"), "Borrow convention")
         object.__setattr__(self, "recall", truth(self.recall, "Borrow recall"))

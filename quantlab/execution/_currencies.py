@@ -22,7 +22,8 @@ class Currencies(Value):
     Parameters
     ----------
     of : mapping of symbols to currency codes
-        Symbols that it does not name trade in the currency of the account; those that a run does not have are left out.
+        Symbols that it does not name trade in the currency of the account; those that a run does not have are left out
+        and listed.
     rates : PanelLike (T, C) > 0, currency of the account per unit of the code
         One column per code; row t is the rate at the close of t. It has every date of the bars; what it has beyond them
         is left out.
@@ -37,9 +38,10 @@ class Currencies(Value):
     InputError, KindError
         When a rate is not above zero, or something has another type.
     LabelError
-        When a code of ``of`` has no column in ``rates``; from ``fx``, when a date of the bars has no row.
+        From ``fx``, that is, from a run: when a code of ``of`` has no column in ``rates``, or a date of the bars has no
+        row.
     DataError
-        From ``fx``, when a rate that is needed is missing: the code and date are named.
+        From ``fx`` likewise, when a rate that is needed is missing: the code and date are named.
 
     Examples
     --------

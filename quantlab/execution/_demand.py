@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
@@ -61,8 +62,21 @@ def choice(value: Any, options: tuple[str, ...], what: str) -> str:
     """Return ``value`` if it is one of ``options``."""
     if not isinstance(value, str) or value not in options:
         *others, last = (f'"{option}"' for option in options)
-        raise InputError(f"{what} must be {', '.join(others)} or {last}, received {value!r}.")
+        near = nearest(value, options) if isinstance(value, str) else None
+        raise InputError(
+            f"{what} must be {', '.join(others)} or {last}, received {value!r}.",
+            hint=f'did you mean "{near}"?' if near else None,
+        )
     return value
+
+
+def nearest(word: str, options: Sequence[str]) -> str | None:
+    """Return the option that ``word`` was probably meant to be, that of another case first, or None."""
+    folded = {option.casefold(): option for option in options}
+    if word.casefold() in folded:
+        return folded[word.casefold()]
+    near = get_close_matches(word, options, n=1)
+    return near[0] if near else None
 
 
 def text(value: Any, what: str) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from quantlab.core import kernel
 from quantlab.execution._cost_kernels import WORST, commission, fill_price, other_fees, schedule_row, slippage
 from quantlab.execution._kernel_types import (
-    CANCELLED,
     CAPPED,
+    CLOSED,
     COMMISSION,
     COUNT_CANCELLED,
     COUNT_CAPPED,
@@ -371,7 +371,7 @@ def fill_book_orders(at_open, book, bar, impact, terms, log):
                 du = -units[i]
             due[i] = du
             if du == 0.0:
-                set_status(log, rows[i], CANCELLED)
+                set_status(log, rows[i], CLOSED)
                 note(log, COUNT_CANCELLED, i, t)
                 continue
         quote = reference[i]

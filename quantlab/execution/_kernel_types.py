@@ -26,7 +26,14 @@ REBALANCE, ORDER, STOP_LOSS, TAKE_PROFIT, TRAILING, TIME_STOP, MARGIN_CALL, BUY_
 
 # What became of an order.
 FILLED, MISSING_PRICE, NO_NEXT_BAR, LIQUIDATED, SKIPPED, UNAFFORDABLE = 0, 1, 2, 3, 4, 5
-MARGIN_REJECTED, CANCELLED, EXPIRED, CAPPED, UNBORROWABLE, DELISTED, WORKING = 6, 7, 8, 9, 10, 11, 12
+MARGIN_REJECTED, TAKEN_BACK, EXPIRED, CAPPED, UNBORROWABLE, DELISTED, WORKING = 6, 7, 8, 9, 10, 11, 12
+
+# An order is CANCELLED by whoever sent it (TAKEN_BACK), a later decision, a fill in its group, a margin call or a
+# buy-in, an exit, because nothing is left to close, by a split, by the ruin of the book.
+REPLACED, GROUPED, CALLED, EXITED, CLOSED, SPLIT_AWAY, ENDED = 13, 14, 15, 16, 17, 18, 19
+
+# Beside SKIPPED: less than a lot; on a position that an exit closes.
+TOO_SMALL, LEAVING = 20, 21
 
 # Types of explicit orders. MARKET is filled at the reference price of the next bar.
 MARKET, LIMIT, STOP, STOP_LIMIT, TRAIL, MARKET_OPEN, LIMIT_OPEN, MARKET_CLOSE, LIMIT_CLOSE = range(9)
@@ -364,9 +371,10 @@ class Log(NamedTuple):
     """Where a run writes.
 
     tape : (T, 16). counts, firsts : (19, N + 1) int64: how often, and the first bar (-1). keep : (1,) int64, 1
-    writes what follows too. orders : (M, 4) int32: bar decided, asset, kind, status; asked : (M, 2): units,
-    decision price. fills : (F, 3) int32: order row, bar, asset; paid : (F, 6): units, reference, price, commission,
-    fees, slippage. events : (E, 3) int32: bar, asset, kind of action; moved : (E, 3): change of units, price, cash
+    writes what follows too. orders : (M, 5) int32: bar decided, asset, kind, status, and the status of what made it
+    smaller than asked (0: nothing); asked : (M, 2): units, decision price. fills : (F, 3) int32: order row, bar, asset;
+    paid : (F, 6): units, reference, price, commission, fees, slippage. events : (E, 3) int32: bar, asset, kind of
+    action; moved : (E, 3): change of units, price, cash
     in the asset's currency. used : (3,) int64, rows of the three. units, marks, borrow : (T, N) at each close;
     borrow in the account's currency.
     """

@@ -10,12 +10,13 @@ from quantlab.execution._fill_kernels import log_order, note, set_status, total
 from quantlab.execution._kernel_types import (
     BUFFER,
     BUY_IN,
-    CANCELLED,
+    CALLED,
     CONCENTRATED,
     CONCENTRATED_REST,
     COUNT_BUY_IN,
     COUNT_CANCELLED,
     COUNT_MARGIN_CALL,
+    EXITED,
     HIGH_PER_SHARE,
     INITIAL_LONG,
     INITIAL_SHORT,
@@ -30,6 +31,8 @@ from quantlab.execution._kernel_types import (
     NO_MARGIN,
     NO_NEXT_BAR,
     PORTFOLIO,
+    STOP_LOSS,
+    TIME_STOP,
 )
 from quantlab.execution._ticket_kernels import cancel_opening
 
@@ -157,7 +160,7 @@ def margin_call(equity, needed, tickets, bar, book, working, terms, log):
     for i in range(units.shape[0]):
         if due[i] != 0.0 and due[i] * units[i] >= 0.0:
             due[i] = 0.0
-            set_status(log, book.due_row[i], CANCELLED)
+            set_status(log, book.due_row[i], CALLED)
             note(log, COUNT_CANCELLED, i, bar.t)
         elif due[i] != 0.0 and np.abs(due[i]) > np.abs(units[i]):
             due[i] = -units[i]
@@ -179,7 +182,7 @@ def margin_call(equity, needed, tickets, bar, book, working, terms, log):
 def replace_order(i, change, kind, t, book, log):
     """Make ``change`` units of ``kind`` the waiting book order of asset i, in place of what waits."""
     if book.due[i] != 0.0:
-        set_status(log, book.due_row[i], CANCELLED)
+        set_status(log, book.due_row[i], EXITED if kind >= STOP_LOSS and kind <= TIME_STOP else CALLED)
         note(log, COUNT_CANCELLED, i, t)
     book.due[i] = change
     book.due_kind[i] = kind

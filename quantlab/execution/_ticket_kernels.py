@@ -16,8 +16,9 @@ from quantlab.execution._fill_kernels import fill_order, is_exit, log_order, lot
 from quantlab.execution._kernel_types import (
     AT_CLOSE,
     AT_OPEN,
-    CANCELLED,
+    CALLED,
     CAPPED,
+    CLOSED,
     COUNT_AMBIGUOUS,
     COUNT_BELOW_ONE_LOT,
     COUNT_CANCELLED,
@@ -27,11 +28,14 @@ from quantlab.execution._kernel_types import (
     COUNT_NO_NEXT_BAR,
     COUNT_SKIPPED,
     DAY,
+    DELISTED,
     EXPIRED,
     FILL_OR_KILL,
     FILLED,
     GOOD_TILL_DATE,
+    GROUPED,
     IMMEDIATE_OR_CANCEL,
+    LEAVING,
     LIMIT,
     LIMIT_CLOSE,
     LIMIT_OPEN,
@@ -43,7 +47,9 @@ from quantlab.execution._kernel_types import (
     ORDER,
     SAME_CLOSE,
     SKIPPED,
+    SPLIT_AWAY,
     STOP_LIMIT,
+    TOO_SMALL,
     TRAIL,
     WORKING,
 )
@@ -135,10 +141,10 @@ def place_ticket(k, tickets, book, bar, terms, working, log):
     leaving = book.due[i] != 0.0 and is_exit(book.due_kind[i])
     if book.dead[i] == 1 or np.isnan(book.mark[i]) or leaving:
         # A position that an exit closes takes no other order.
-        status = SKIPPED
+        status = LEAVING if leaving else SKIPPED
         note(log, COUNT_SKIPPED, i, t)
     elif units == 0.0:
-        status = SKIPPED
+        status = TOO_SMALL
         note(log, COUNT_BELOW_ONE_LOT, i, t)
     elif tickets.tif[k] == GOOD_TILL_DATE and tickets.until[k] <= t and not one_bar(tickets.type[k]):
         status = EXPIRED
@@ -190,7 +196,7 @@ def cancel_group(group, tickets, bar, working, log):
         j = working.live[a]
         if tickets.group[j] == group and alive(j, working):
             note(log, COUNT_CANCELLED, tickets.asset[j], bar.t)
-            drop_ticket(j, CANCELLED, working, log)
+            drop_ticket(j, GROUPED, working, log)
 
 
 @kernel(plain=True)
@@ -205,7 +211,7 @@ def fill_ticket(k, price, limited, at_open, tickets, book, bar, impact, terms, w
     elif limited and (price - working.limit[k]) * working.left[k] > 0.0:
         return
     elif left == 0.0:
-        status, rule = CANCELLED, COUNT_CANCELLED
+        status, rule = CLOSED, COUNT_CANCELLED
     elif tickets.tif[k] == FILL_OR_KILL and terms.participation > 0.0 and np.abs(left) > book.room[i]:
         status, rule = CAPPED, COUNT_CAPPED
     else:
@@ -422,7 +428,7 @@ def split_tickets(asset, ratio, t, tickets, terms, working, log):
         working.trail[k] /= ratio
         working.water[k] /= ratio
         if working.left[k] == 0.0:
-            drop_ticket(k, CANCELLED, working, log)
+            drop_ticket(k, SPLIT_AWAY, working, log)
             note(log, COUNT_CANCELLED, asset, t)
             ended += 1
     return ended
@@ -436,7 +442,7 @@ def cancel_opening(tickets, book, t, working, log):
         i = tickets.asset[k]
         opens = closing_part(book.units[i], working.left[k]) != working.left[k]
         if alive(k, working) and tickets.reduce_only[k] == 0 and opens:
-            drop_ticket(k, CANCELLED, working, log)
+            drop_ticket(k, CALLED, working, log)
             note(log, COUNT_CANCELLED, i, t)
 
 
@@ -448,7 +454,7 @@ def cancel_tickets(asset, status, t, tickets, working, log):
         k = working.live[a]
         if alive(k, working) and (asset < 0 or tickets.asset[k] == asset):
             drop_ticket(k, status, working, log)
-            if status == CANCELLED:
+            if status != DELISTED:
                 note(log, COUNT_CANCELLED, tickets.asset[k], t)
             ended += 1
     return ended

@@ -13,6 +13,7 @@ from quantlab.execution._fill_kernels import (
     note,
 )
 from quantlab.execution._kernel_types import (
+    COUNT_BELOW_ONE_LOT,
     COUNT_MARGIN_REJECTED,
     COUNT_MARGIN_SCALED,
     COUNT_SKIPPED,
@@ -40,9 +41,11 @@ from quantlab.execution._margin_kernels import (
 from quantlab.execution._ticket_kernels import drop_ticket
 from quantlab.portfolio._sizing_kernels import (
     CHANGE,
+    CUT,
     OUT,
     PART,
     TRADED,
+    WANTED,
     send,
     tier_now,
     trade_cost,
@@ -55,10 +58,12 @@ def decide_amounts(has_row, row, present, prices, equity, impact, tickets, worki
     orders ``first`` to ``last`` - 1 that were placed on this bar; return False when the run has to stop.
     """
     scratch, units, n = book.scratch, book.units, book.units.shape[0]
+    wanted, cut = scratch[WANTED], scratch[CUT]
     start_rates(equity, bar, book, terms)
     for i in range(n):
         scratch[CHANGE, i] = 0.0
         scratch[PART, i] = OUT
+        cut[i] = 0.0
         asked = row[i] if has_row == 1 else np.nan
         if np.isnan(asked):
             continue
@@ -80,13 +85,28 @@ def decide_amounts(has_row, row, present, prices, equity, impact, tickets, worki
         if terms.mode == TARGET_VALUE or terms.mode == VALUE:
             amount = asked / scratch[WORTH, i]
         change = lots(amount, terms.step)
+        if change == 0.0 and asked != 0.0:
+            note(log, COUNT_BELOW_ONE_LOT, i, bar.t)
         if targets:
             change -= units[i]
         scratch[CHANGE, i] = change
+        wanted[i] = change
     if not afford(prices, equity, impact, tickets, working, first, last, bar, book, terms, log):
         return False
     send(NO_NEXT_BAR, ORDER, bar.t, bar.t, book, log)
+    if log.keep[0] == 1:
+        log_cuts(book, log)
     return True
+
+
+@kernel(plain=True)
+def log_cuts(book, log):
+    """Write what was asked, and what cut it, to the rows of orders that were sent with less."""
+    wanted, cut = book.scratch[WANTED], book.scratch[CUT]
+    for i in range(cut.shape[0]):
+        if cut[i] != 0.0 and book.due[i] != 0.0:
+            log.asked[book.due_row[i], 0] = wanted[i]
+            log.orders[book.due_row[i], 4] = int(cut[i])
 
 
 @kernel(plain=True)
@@ -123,6 +143,7 @@ def borrow_for_orders(running, equity, tickets, working, first, last, bar, book,
             if left == 0.0:
                 log_order(log, bar.t, i, ORDER, UNBORROWABLE, asked, book.mark[i])
             planning[i] = left
+            book.scratch[CUT, i] = UNBORROWABLE
         running[i] += left
     for k in range(working.count[0]):
         ticket = working.live[k]
@@ -139,10 +160,10 @@ def borrow_for_orders(running, equity, tickets, working, first, last, bar, book,
 def cut_ticket(ticket, left, status, working, log):
     """Leave ``left`` units of a new explicit order; with none it ends."""
     working.left[ticket] = left
+    if working.row[ticket] >= 0:
+        log.orders[working.row[ticket], 4] = status if left != 0.0 else 0
     if left == 0.0:
         drop_ticket(ticket, status, working, log)
-    elif working.row[ticket] >= 0:
-        log.asked[working.row[ticket], 0] = left
 
 
 @kernel(plain=True)
@@ -219,8 +240,9 @@ def afford(prices, equity, impact, tickets, working, first, last, bar, book, ter
         if opens != 0.0:
             left = closes + lots(opens * factor, terms.step)
             scratch[CHANGE, i] = left
+            scratch[CUT, i] = scratch[CUT, i] if left == asked else MARGIN_REJECTED
             if left == 0.0:
-                log_order(log, bar.t, i, ORDER, MARGIN_REJECTED, asked, book.mark[i])
+                log_order(log, bar.t, i, ORDER, MARGIN_REJECTED, scratch[WANTED, i], book.mark[i])
             if left == 0.0 or terms.buying_power == REJECT:
                 note(log, COUNT_MARGIN_REJECTED, i, bar.t)
     for k in range(working.count[0]):
@@ -235,5 +257,6 @@ def afford(prices, equity, impact, tickets, working, first, last, bar, book, ter
                 left = closes + lots(opens * factor, terms.step)
                 if left == 0.0 or terms.buying_power == REJECT:
                     note(log, COUNT_MARGIN_REJECTED, i, bar.t)
-                cut_ticket(ticket, left, MARGIN_REJECTED, working, log)
+                if left != asked:
+                    cut_ticket(ticket, left, MARGIN_REJECTED, working, log)
     return True

@@ -20,10 +20,10 @@ from quantlab.execution._fill_kernels import (
     total,
 )
 from quantlab.execution._kernel_types import (
-    CANCELLED,
     COUNT_CANCELLED,
     COUNT_UNAFFORDABLE,
     MONTH,
+    REPLACED,
     UNAFFORDABLE,
 )
 from quantlab.execution._margin_kernels import (
@@ -32,6 +32,9 @@ from quantlab.execution._margin_kernels import (
 
 # Rows of Book.scratch: target weights, held weights, what takes part, planned changes.
 TARGET, HELD, PART, CHANGE = 5, 6, 7, 8
+
+# In decisions of amounts, which have no weights: what was asked, and the status of what cut it.
+WANTED, CUT = 5, 6
 
 # Values of row PART: out of the decision, left alone, traded.
 OUT, ALONE, TRADED = 0.0, 1.0, 2.0
@@ -234,7 +237,7 @@ def send(status, kind, t, now, book, log):
         if due[i] != 0.0:
             # Only orders of a decision can wait here: those that close keep a name out of the decision.
             due[i] = 0.0
-            set_status(log, rows[i], CANCELLED)
+            set_status(log, rows[i], REPLACED)
             note(log, COUNT_CANCELLED, i, now)
         change = planning[i]
         if change == 0.0:

@@ -15,7 +15,6 @@ from quantlab.execution._fill_kernels import (
     total,
 )
 from quantlab.execution._kernel_types import (
-    CANCELLED,
     COUNT_BELOW_ONE_LOT,
     COUNT_CANCELLED,
     COUNT_MARGIN_REJECTED,
@@ -29,11 +28,13 @@ from quantlab.execution._kernel_types import (
     NO_NEXT_BAR,
     PORTFOLIO,
     REBALANCE,
+    REPLACED,
     SCALE,
     SKIPPED,
     STOPPED,
     STRICT,
     UNAFFORDABLE,
+    UNBORROWABLE,
 )
 from quantlab.execution._margin_kernels import (
     HOLD_LONG,
@@ -55,6 +56,9 @@ from quantlab.portfolio._sizing_kernels import (
     fit,
     send,
 )
+
+# A row of Book.scratch: the status of what made a target smaller.
+SCALED = 12
 
 
 @kernel(plain=True)
@@ -161,6 +165,7 @@ def borrowable(equity, t, bar, book, terms, log):
                 limit = min(-available / unit * worth[i] / equity, min(held[i], 0.0))
                 if target[i] < limit:
                     target[i] = limit
+                    scratch[SCALED, i] = UNBORROWABLE
                     note(log, COUNT_UNBORROWABLE, i, t)
 
 
@@ -207,6 +212,7 @@ def within_margin(t, bar, book, terms, log):
         for i in range(n):
             if scratch[PART, i] == TRADED:
                 scratch[TARGET, i] *= min(factor, 1.0)
+                scratch[SCALED, i] = MARGIN_REJECTED
         note(log, COUNT_MARGIN_SCALED, n, t)
         return True
     for i in range(n):
@@ -217,6 +223,7 @@ def within_margin(t, bar, book, terms, log):
                 kept = w if np.abs(w) <= np.abs(h) else h
             if kept != w:
                 scratch[TARGET, i] = kept
+                scratch[SCALED, i] = MARGIN_REJECTED
                 if kept == h:
                     scratch[PART, i] = ALONE
                     log_order(log, t, i, REBALANCE, MARGIN_REJECTED, np.nan, book.mark[i])
@@ -239,7 +246,7 @@ def cancel_outside(t, book, log):
     for i in range(due.shape[0]):
         if due[i] != 0.0 and part[i] == OUT and not is_exit(kinds[i]):
             due[i] = 0.0
-            set_status(log, book.due_row[i], CANCELLED)
+            set_status(log, book.due_row[i], REPLACED)
             note(log, COUNT_CANCELLED, i, t)
 
 
@@ -285,6 +292,9 @@ def decide_weights(t, present, prices, equity, impact, bar, book, terms, log):
         if terms.make_room == 1:
             make_way(book)
     hold_back(equity, book, terms)
+    scaled = book.scratch[SCALED]
+    for i in range(scaled.shape[0]):
+        scaled[i] = 0.0
     borrowable(equity, t, bar, book, terms, log)
     if not within_margin(t, bar, book, terms, log):
         return False
@@ -294,4 +304,8 @@ def decide_weights(t, present, prices, equity, impact, bar, book, terms, log):
     if out > 0:
         cancel_outside(bar.t, book, log)
     send(NO_NEXT_BAR if x >= 0.0 else UNAFFORDABLE, REBALANCE, t, bar.t, book, log)
+    if log.keep[0] == 1:
+        for i in range(scaled.shape[0]):
+            if scaled[i] != 0.0 and book.due[i] != 0.0 and not is_exit(book.due_kind[i]):
+                log.orders[book.due_row[i], 4] = int(scaled[i])
     return True

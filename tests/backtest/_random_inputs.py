@@ -119,12 +119,21 @@ STATUS_NAMES = [
     "skipped",
     "unaffordable",
     "margin_rejected",
-    "cancelled",
+    "taken_back",
     "expired",
     "capped",
     "unborrowable",
     "delisted",
     "working",
+    "replaced",
+    "grouped",
+    "called",
+    "exited",
+    "closed",
+    "split_away",
+    "ended",
+    "too_small",
+    "leaving",
 ]
 
 
@@ -701,8 +710,8 @@ def _listed(run: Run) -> dict[str, list[tuple[tuple[int, ...], list[float], str]
     orders.sort(key=lambda row: (row[0], [0.0 if math.isnan(n) else n for n in row[1]]))
     fills = []
     for (row, t, i), numbers in zip(records.fills.tolist(), records.paid.tolist(), strict=True):
-        t0, _, kind, status = labels[row]
-        fills.append(((t, i, t0, kind, status), numbers, f"{KIND_NAMES[kind]} of bar {t0}"))
+        t0, _, kind, status, cut = labels[row]
+        fills.append(((t, i, t0, kind, status, cut), numbers, f"{KIND_NAMES[kind]} of bar {t0}"))
     fills.sort(key=lambda row: row[0][:2])
     names = ["split", "spinoff", "dividend", "conversion", "delisting"]
     events = [

@@ -133,7 +133,7 @@ def test_orders_are_rounded_to_lots_and_told():
     prepared = order(FULL, table)
     np.testing.assert_array_equal(prepared.inputs.tickets.units, [10.0, -7.0])
     said = [(f.rule, f.severity, f.symbol, f.date, f.count) for f in prepared.findings]
-    assert said == [("rounded_order", "info", "A", "2024-01-01", 1), ("below_one_lot", "warning", "A", "2024-01-01", 2)]
+    assert said == [("rounded_order", "info", "A", "2024-01-01", 1), ("below_one_lot", "warning", "A", "2024-01-01", 1)]
     hundred = order(FULL, rows_of({"shares": 250.0}), account=Account(lot=100)).inputs.tickets
     np.testing.assert_array_equal(hundred.units, [200.0])
     # The trap of 0.3 / 0.1: three lots, not two.

@@ -177,7 +177,7 @@ def test_delisting_at_minus_30_percent_leaves_675(engine):
     assert run.records.units[4].tolist() == [67, 0]
     assert run.counts[kt.COUNT_DELISTED].tolist() == [0, 1, 0]
     # A dead asset with a weight is passed over, and that is said.
-    last = sorted(run.records.orders[-2:].tolist())
+    last = sorted(run.records.orders[-2:, :4].tolist())
     assert last == [[3, 0, kt.REBALANCE, kt.FILLED], [3, 1, kt.REBALANCE, kt.SKIPPED]]
 
 
@@ -386,7 +386,7 @@ def test_a_group_fills_the_stop_when_both_are_touched(engine):
         run = engine(make_inputs(**bars_of((100, 110, 90, 100)), cash=10_000.0, tickets=tickets))
         assert fills(run) == [(1, 0, -1, 95)]
         assert run.counts[kt.COUNT_AMBIGUOUS, 0] == 1
-        assert sorted(statuses(run)) == [kt.FILLED, kt.CANCELLED]
+        assert sorted(statuses(run)) == [kt.FILLED, kt.GROUPED]
 
 
 def test_a_group_fills_the_limit_that_the_open_meets(engine):
@@ -402,7 +402,7 @@ def test_reduce_only_is_cut_to_the_position_and_cancelled_without_one(engine):
     tickets = [order(3), order(-5, placed=1, **sale), order(-5, placed=2, **sale)]
     run = engine(make_inputs(**bars, cash=10_000.0, lot=1.0, tickets=tickets))
     assert fills(run) == [(1, 0, 3, 100), (2, 0, -3, 100)]
-    assert statuses(run) == [kt.FILLED, kt.FILLED, kt.CANCELLED]
+    assert statuses(run) == [kt.FILLED, kt.FILLED, kt.CLOSED]
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_orders_without_a_price_or_a_next_bar(engine):
     close = [[10.0, 10.0], [10.0, NAN], [10.0, 10.0]]
     tickets = [order(1, asset=1), order(1, placed=2), order(1, asset=1, placed=1, type=kt.LIMIT, limit=1.0)]
     run = engine(make_inputs(close, {1: [0.1, 0.1]}, tickets=tickets))
-    labels = sorted(map(tuple, run.records.orders.tolist()))
+    labels = sorted(map(tuple, run.records.orders[:, :4].tolist()))
     assert labels == [
         (0, 1, kt.ORDER, kt.MISSING_PRICE),
         (1, 0, kt.REBALANCE, kt.FILLED),
@@ -479,7 +479,7 @@ def test_where_an_exit_fills(engine, terms, bar, expected, side):
         price, kind = expected
         # The mirror of 100 + x is 100 - x, to rounding.
         np.testing.assert_allclose(fills(run)[1], (2, 0, -side, price if side > 0 else 200 - price), rtol=1e-14)
-        assert run.records.orders[1].tolist() == [2, 0, kind, kt.FILLED]
+        assert run.records.orders[1].tolist() == [2, 0, kind, kt.FILLED, 0]
     assert run.counts[kt.COUNT_AMBIGUOUS, 0] == (terms == {"stop_loss": 0.05, "take_profit": 0.05})
 
 
@@ -500,14 +500,14 @@ def test_exits_without_a_range_wait_for_the_next_price_and_slip(engine):
     close = [[100.0], [100.0], [94.0], [90.0], [90.0]]
     run = engine(make_inputs(close, stop_loss=0.05, spread=[[0.01]], cash=10_000.0, tickets=[order(1)]))
     np.testing.assert_allclose(fills(run)[1], (3, 0, -1, 90 * 0.99), rtol=1e-14)
-    assert run.records.orders[1].tolist() == [2, 0, kt.STOP_LOSS, kt.FILLED]
+    assert run.records.orders[1].tolist() == [2, 0, kt.STOP_LOSS, kt.FILLED, 0]
 
 
 def test_a_time_stop_closes_after_so_many_bars(engine):
     run = engine(make_inputs([[10.0]] * 6, time_stop=2, tickets=[order(1)]))
     # In on bar 1, two bars old at the close of bar 3, out on bar 4.
     assert [fill[0] for fill in fills(run)] == [1, 4]
-    assert run.records.orders[1].tolist() == [3, 0, kt.TIME_STOP, kt.FILLED]
+    assert run.records.orders[1].tolist() == [3, 0, kt.TIME_STOP, kt.FILLED, 0]
 
 
 @pytest.mark.parametrize(("reentry", "bars_in"), [(0, [1, 4]), (1, [1, 6])])
@@ -593,7 +593,7 @@ def test_a_margin_call_cancels_what_opens_and_the_buffer_cuts_deeper(engine):
     row = margin_row(buffer=0.1)
     tickets = [order(100), order(1, placed=1, asset=1, type=kt.LIMIT, limit=1.0)]
     run = engine(make_inputs(close, margin_model=kt.REG_T, margin=row, cash=6000.0, tickets=tickets))
-    assert statuses(run)[1] == kt.CANCELLED
+    assert statuses(run)[1] == kt.CALLED
     np.testing.assert_allclose(column(run, "requirement")[3] * 1.1, column(run, "equity")[3], rtol=1e-12)
 
 
@@ -605,7 +605,7 @@ def test_a_short_that_blows_up_is_ruined_for_good(engine):
     assert column(run, "cash")[2:] == [-50] * 3
     assert run.ruined == 2
     assert run.counts[kt.COUNT_RUIN].tolist() == [0, 1]
-    assert run.records.orders.tolist() == [[0, 0, kt.REBALANCE, kt.FILLED], [2, 0, kt.RUIN, kt.LIQUIDATED]]
+    assert run.records.orders[:, :4].tolist() == [[0, 0, kt.REBALANCE, kt.FILLED], [2, 0, kt.RUIN, kt.LIQUIDATED]]
     assert fills(run)[1] == (2, 0, 10, 25)
 
 
@@ -620,7 +620,7 @@ def test_a_recall_buys_back_what_cannot_be_borrowed(engine):
     available = [[100.0], [100.0], [40.0], [40.0], [40.0]]
     run = engine(make_inputs([[10.0]] * 5, available=available, recall=1, lot=1.0, cash=1e4, tickets=[order(-100)]))
     assert run.records.units[:, 0].tolist() == [0, -100, -100, -40, -40]
-    assert run.records.orders[1].tolist() == [2, 0, kt.BUY_IN, kt.FILLED]
+    assert run.records.orders[1].tolist() == [2, 0, kt.BUY_IN, kt.FILLED, 0]
 
 
 # Section 6: sizing.
@@ -761,7 +761,7 @@ def test_sizing_at_the_fill_takes_its_prices(engine):
     assert engine(make_inputs(close, {0: [1.0]})).records.units[1, 0] == 10
     run = engine(make_inputs(close, {0: [1.0]}, size_at_fill=1))
     assert run.records.units[1, 0] == 5
-    assert run.records.orders[0].tolist() == [0, 0, kt.REBALANCE, kt.FILLED]
+    assert run.records.orders[0].tolist() == [0, 0, kt.REBALANCE, kt.FILLED, 0]
 
 
 def test_the_same_close_fills_where_it_is_decided(engine):
@@ -778,7 +778,7 @@ def test_a_new_decision_replaces_what_waits(engine):
     given = {"lot": 1.0, "cash": 1000.0, "volume": [[10.0]], "participation": 1.0, "carry": 5}
     run = engine(make_inputs([[10.0]] * 5, {0: [1.0], 2: [0.1]}, **given))
     assert run.records.units[:, 0].tolist() == [0, 10, 20, 10, 10]
-    assert statuses(run) == [kt.CANCELLED, kt.FILLED]
+    assert statuses(run) == [kt.REPLACED, kt.FILLED]
 
 
 # The identities of accounting, over random books of the reference.

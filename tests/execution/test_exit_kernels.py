@@ -233,7 +233,7 @@ def test_an_exit_drops_the_waiting_order_and_starts_a_new_commission():
     desk.log.orders[0] = [0, 0, kt.REBALANCE, kt.NO_NEXT_BAR]
     desk.log.used[0] = 1
     desk.bar(1, 100, 101, 80)
-    assert [order[1:3] for order in desk.orders] == [(kt.REBALANCE, kt.CANCELLED), (kt.STOP_LOSS, kt.FILLED)]
+    assert [order[1:3] for order in desk.orders] == [(kt.REBALANCE, kt.EXITED), (kt.STOP_LOSS, kt.FILLED)]
     assert desk.count(kt.COUNT_CANCELLED) == 1
     assert desk.log.fills[0].tolist() == [1, 1, 0]
     assert desk.log.paid[0, 3] == 5.0
@@ -405,7 +405,7 @@ def test_an_exit_at_the_close_replaces_what_waits():
     desk.log.orders[0] = [0, 0, kt.REBALANCE, kt.NO_NEXT_BAR]
     desk.log.used[0] = 1
     assert desk.close(3, 80.0) == 1
-    assert [order[1:3] for order in desk.orders] == [(kt.REBALANCE, kt.CANCELLED), (kt.STOP_LOSS, kt.NO_NEXT_BAR)]
+    assert [order[1:3] for order in desk.orders] == [(kt.REBALANCE, kt.EXITED), (kt.STOP_LOSS, kt.NO_NEXT_BAR)]
     assert desk.count(kt.COUNT_CANCELLED) == 1
     assert desk.book.due_age[0] == 0
     assert desk.book.done[:, 0].tolist() == [0.0, 0.0, 0.0]

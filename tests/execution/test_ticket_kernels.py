@@ -312,7 +312,7 @@ def test_one_cancels_the_other(first, bar, which, price, ambiguous):
         return
     assert desk.fills == [(1, -100.0, price)]
     assert desk.status[which] == kt.FILLED
-    assert desk.status[1 - which] == kt.CANCELLED
+    assert desk.status[1 - which] == kt.GROUPED
     assert desk.count(kt.COUNT_CANCELLED) == 1
     assert desk.book.units[0] == 0.0
     assert desk.working.count[0] == 0
@@ -339,7 +339,7 @@ def test_other_groups_and_orders_without_a_group_stay():
     desk = Desk(*orders)
     desk.place()
     desk.bar(open=100, high=101, low=90, close=100)
-    assert desk.status == [kt.FILLED, kt.CANCELLED, kt.WORKING, kt.WORKING, kt.WORKING]
+    assert desk.status == [kt.FILLED, kt.GROUPED, kt.WORKING, kt.WORKING, kt.WORKING]
     assert desk.working.live[:3].tolist() == [2, 3, 4]
 
 
@@ -349,7 +349,7 @@ def test_a_group_spans_assets_and_is_cancelled_by_a_market_order_too():
     desk = Desk(*orders, n=2)
     desk.place()
     desk.bar(open=100, high=101, low=99, close=100)
-    assert desk.status == [kt.FILLED, kt.CANCELLED]
+    assert desk.status == [kt.FILLED, kt.GROUPED]
     assert desk.book.units.tolist() == [5.0, 0.0]
 
 
@@ -366,7 +366,7 @@ def test_a_part_filled_in_a_group_cancels_nothing_until_it_is_whole():
     assert desk.status == [kt.WORKING, kt.WORKING]
     desk.bar(2, open=95, high=96, low=94, close=95, volume=200)
     assert desk.fills[1:] == [(2, -40.0, 95.0)]
-    assert desk.status == [kt.FILLED, kt.CANCELLED]
+    assert desk.status == [kt.FILLED, kt.GROUPED]
 
 
 # Position, order, units filled (None: cancelled).
@@ -389,7 +389,7 @@ def test_reduce_only_never_opens_or_turns(kind, held, units, filled):
     desk.place()
     desk.bar(open=100, high=100, low=100, close=100)
     if filled is None:
-        assert desk.status == [kt.CANCELLED]
+        assert desk.status == [kt.CLOSED]
         assert desk.count(kt.COUNT_CANCELLED) == 1
         assert desk.book.units[0] == held
     else:
@@ -687,7 +687,7 @@ def test_a_reverse_split_leaves_whole_units_and_ends_what_is_none():
     desk.place()
     assert desk.step(kit.SPLIT, 0, x=1.0 / 7.0)[0] == 1
     assert desk.working.left.tolist() == [14.0, 0.0]
-    assert desk.status == [kt.NO_NEXT_BAR, kt.CANCELLED]
+    assert desk.status == [kt.NO_NEXT_BAR, kt.CALLED]
     desk.bar(open=80, high=80, low=65, close=70)
     assert desk.fills == [(1, 14.0, pytest.approx(70.0, rel=1e-15))]
 
@@ -699,8 +699,8 @@ def test_cancelling_by_asset_and_all():
     desk.place()
     assert desk.step(kit.CANCEL, 1, kt.DELISTED)[0] == 2
     assert desk.status == [kt.NO_NEXT_BAR, kt.DELISTED, kt.NO_NEXT_BAR, kt.DELISTED]
-    assert desk.step(kit.CANCEL, -1, kt.CANCELLED)[0] == 2
-    assert desk.status == [kt.CANCELLED, kt.DELISTED, kt.CANCELLED, kt.DELISTED]
+    assert desk.step(kit.CANCEL, -1, kt.ENDED)[0] == 2
+    assert desk.status == [kt.ENDED, kt.DELISTED, kt.ENDED, kt.DELISTED]
     desk.bar(open=0.5, high=0.5, low=0.5, close=0.5)
     assert desk.fills == []
 

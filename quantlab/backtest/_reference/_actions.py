@@ -54,7 +54,7 @@ def _split(state: State, i: int, ratio: float) -> None:
         live.left = whole(live.left * ratio, terms)
         live.shares *= ratio
         if live.left == 0:
-            state.end(live, kt.CANCELLED)
+            state.end(live, kt.SPLIT_AWAY)
     for ticket in state.working():
         if ticket.order.asset == i:
             ticket.limit /= ratio

@@ -124,10 +124,10 @@ def _ruin(state: State, prices: list[float], equity: float) -> None:
     state.ruined = state.t
     state.ledger.count(kt.COUNT_RUIN, state.t)
     for ticket in state.working():
-        state.end(ticket, kt.CANCELLED)
+        state.end(ticket, kt.ENDED)
     for i, position in enumerate(state.positions):
         if position.waiting is not None:
-            state.end(position.waiting, kt.CANCELLED)
+            state.end(position.waiting, kt.ENDED)
         if position.units:
             order = state.ledger.order(state.t, i, kt.RUIN, kt.LIQUIDATED, -position.units, prices[i])
             state.ledger.fill(order, state.t, -position.units, prices[i], prices[i], 0.0, 0.0, 0.0)

@@ -48,11 +48,10 @@ def place_tickets(state: State, tickets: Tickets) -> list[Live]:
         order = state.ledger.order(state.t, i, kt.ORDER, kt.WORKING, units or asked, position.mark)
         under_exit = position.waiting is not None and position.waiting.order.kind in EXITS
         if position.dead or under_exit or math.isnan(position.mark):
-            state.ledger.end(order, kt.SKIPPED, state.t)
+            state.ledger.end(order, kt.LEAVING if under_exit else kt.SKIPPED, state.t)
             continue
         if units == 0:
-            order.status = kt.SKIPPED
-            state.ledger.count(kt.COUNT_BELOW_ONE_LOT, state.t, i)
+            state.ledger.end(order, kt.TOO_SMALL, state.t)
             continue
         if ends and tickets.type[k] not in ONE_BAR:
             state.ledger.end(order, kt.EXPIRED, state.t)
@@ -117,8 +116,8 @@ def size_at_fill(state: State) -> None:
 
 
 def _size_and_send(state: State, targets: list[float], prices: list[float], view: View, decided: int) -> None:
-    """Turn weights into book orders; what waited from the decision before is CANCELLED."""
-    changes, affordable = size(state, targets, view)
+    """Turn weights into book orders; what waited from the decision before is REPLACED."""
+    changes, affordable, cuts = size(state, targets, view)
     _replace(state, range(state.market.assets))
     for i, change in enumerate(changes):
         mark = state.positions[i].mark
@@ -128,6 +127,7 @@ def _size_and_send(state: State, targets: list[float], prices: list[float], view
             state.ledger.order(decided, i, kt.REBALANCE, kt.UNAFFORDABLE, change, mark)
         elif change:
             order = state.ledger.order(decided, i, kt.REBALANCE, kt.WORKING, change, mark)
+            order.cut = cuts.get(i, 0)
             state.positions[i].waiting = Live(order, change)
 
 
@@ -144,7 +144,7 @@ def _replace(state: State, names: range | list[int]) -> None:
     for i in names:
         live = state.positions[i].waiting
         if live is not None and live.order.kind not in EXITS:
-            state.end(live, kt.CANCELLED)
+            state.end(live, kt.REPLACED)
 
 
 def _send_amounts(state: State, row: list[float]) -> list[Live]:
@@ -169,6 +169,8 @@ def _send_amounts(state: State, row: list[float]) -> list[Live]:
             units = state.lots(amount / state.worth(i, position.mark))
         else:
             units = state.lots(amount / terms.unit)
+        if units == 0 and amount != 0.0:
+            state.ledger.count(kt.COUNT_BELOW_ONE_LOT, state.t, i)
         _replace(state, [i])
         change = units - position.units if targets else units
         if change:
@@ -229,12 +231,12 @@ def _borrowed(state: State, before: list[float], asked: list[Live], equity: floa
             floor = min(-state.lots(supply), state.positions[i].units, 0)
             cut = max(live.left, min(0, floor - running[i]))
             if cut != live.left:
-                live.left = cut
+                live.left, live.order.cut = cut, kt.UNBORROWABLE
                 state.ledger.count(kt.COUNT_UNBORROWABLE, state.t, i)
         if live.left == 0:
+            live.order.cut = 0
             state.end(live, kt.UNBORROWABLE)
             continue
-        live.order.units = live.left
         running[i] += live.left
         left.append(live)
     return left
@@ -250,10 +252,11 @@ def _cut(state: State, before: list[float], asked: list[Live], factor: float, *,
         running[i] += live.left
         if not opening:
             continue
-        live.left = closing + state.lots(opening * factor)
+        before_cut, live.left = live.left, closing + state.lots(opening * factor)
+        if live.left != before_cut:
+            live.order.cut = kt.MARGIN_REJECTED
         if not scale and live.left:
             state.ledger.count(kt.COUNT_MARGIN_REJECTED, state.t, i)
         if live.left == 0:
+            live.order.cut = 0
             state.end(live, kt.MARGIN_REJECTED)
-        else:
-            live.order.units = live.left

@@ -106,7 +106,7 @@ def fill_book_orders(state: State, *, opened: bool = False, row: int) -> None:
         if live.order.kind not in (kt.REBALANCE, kt.ORDER):
             live.left = state.closing(i, live.left)
             if live.left == 0:
-                state.end(live, kt.CANCELLED)
+                state.end(live, kt.CLOSED)
                 continue
         fill(state, live, cut_to_room(state, live, live.left), references[i], opened=opened, row=row)
         live.age += 1

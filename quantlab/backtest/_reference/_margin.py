@@ -133,10 +133,10 @@ def _cancel_opening(state: State) -> None:
             continue
         closing = closing_part(position.units, live.left)
         if closing == 0:
-            state.end(live, kt.CANCELLED)
+            state.end(live, kt.CALLED)
         else:
             live.left = closing
     for ticket in state.working():
         held = state.positions[ticket.order.asset].units
         if not ticket.reduce_only and closing_part(held, ticket.left) != ticket.left:
-            state.end(ticket, kt.CANCELLED)
+            state.end(ticket, kt.CALLED)

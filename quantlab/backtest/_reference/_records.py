@@ -23,14 +23,22 @@ COUNTED = {
     kt.UNAFFORDABLE: kt.COUNT_UNAFFORDABLE,
     kt.NO_NEXT_BAR: kt.COUNT_NO_NEXT_BAR,
     kt.MARGIN_REJECTED: kt.COUNT_MARGIN_REJECTED,
-    kt.CANCELLED: kt.COUNT_CANCELLED,
+    kt.LEAVING: kt.COUNT_SKIPPED,
+    kt.TOO_SMALL: kt.COUNT_BELOW_ONE_LOT,
+    **dict.fromkeys(
+        (kt.TAKEN_BACK, kt.REPLACED, kt.GROUPED, kt.CALLED, kt.EXITED, kt.CLOSED, kt.SPLIT_AWAY, kt.ENDED),
+        kt.COUNT_CANCELLED,
+    ),
     kt.EXPIRED: kt.COUNT_EXPIRED,
 }
 
 
 @dataclass(slots=True)
 class Order:
-    """One order as it is recorded. ``units`` is NaN where nothing could be sized."""
+    """One order as it is recorded. ``units`` is NaN where nothing could be sized.
+
+    ``cut`` is the status of what made it smaller than asked.
+    """
 
     row: int
     decided: int
@@ -39,6 +47,7 @@ class Order:
     status: int
     units: float
     price: float
+    cut: int = 0
 
 
 @dataclass(slots=True)
@@ -108,9 +117,9 @@ class Ledger:
         def table(rows: list[tuple[float, ...]], width: int) -> np.ndarray:
             return np.array(rows, dtype=np.float64).reshape(len(rows), width)
 
-        labels = [(order.decided, order.asset, order.kind, order.status) for order in self.orders]
+        labels = [(order.decided, order.asset, order.kind, order.status, order.cut) for order in self.orders]
         return Records(
-            orders=np.array(labels, dtype=np.int32).reshape(len(labels), 4),
+            orders=np.array(labels, dtype=np.int32).reshape(len(labels), 5),
             asked=table([(order.units, order.price) for order in self.orders], 2),
             fills=np.array(self.fills, dtype=np.int32).reshape(len(self.fills), 3),
             paid=table(self.paid, 6),

@@ -33,11 +33,14 @@ class View:
 
 @dataclass(slots=True)
 class Plan:
-    """Targets on their way through the rules: ``weight`` per name, ``held`` as a weight, who is left alone."""
+    """Targets on their way through the rules: ``weight`` per name, ``held`` as a weight, who is left alone, and by the
+    status of what a target was ``cut``.
+    """
 
     held: list[float]
     weight: list[float]
     alone: set[int] = field(default_factory=set)
+    cut: dict[int, int] = field(default_factory=dict)
 
 
 def tradable(state: State, prices: list[float]) -> list[bool]:
@@ -50,8 +53,8 @@ def tradable(state: State, prices: list[float]) -> list[bool]:
     ]
 
 
-def size(state: State, weights: list[float], view: View) -> tuple[list[float], bool]:
-    """Return the changes in units, and whether they can be afforded.
+def size(state: State, weights: list[float], view: View) -> tuple[list[float], bool, dict[int, int]]:
+    """Return the changes in units, whether they can be afforded, and the status of what made a target smaller.
 
     Untradable names and names left alone have a change of 0. What cannot be afforded is shown for the whole equity.
     """
@@ -70,18 +73,18 @@ def size(state: State, weights: list[float], view: View) -> tuple[list[float], b
     _borrowable(state, plan, _moving(plan, movers), view)
     _initial_margin(state, plan, movers, view)
     if state.stopped >= 0:
-        return [0] * len(weights), True
+        return [0] * len(weights), True, {}
 
     moving = _moving(plan, movers)
     x = _affordable(state, plan, moving, view)
     if x is None:
-        return changes_at(state, plan.weight, moving, view, view.equity), False
+        return changes_at(state, plan.weight, moving, view, view.equity), False, {}
     for i in moving:
         weight = plan.weight[i]
         lot = state.terms.step * state.worth(i, view.prices[i])
         if weight != 0.0 and abs(weight) * x < lot:
             state.ledger.count(kt.COUNT_BELOW_ONE_LOT, view.row, i)
-    return changes_at(state, plan.weight, moving, view, x), True
+    return changes_at(state, plan.weight, moving, view, x), True, plan.cut
 
 
 def _moving(plan: Plan, movers: list[int]) -> list[int]:
@@ -139,6 +142,7 @@ def _borrowable(state: State, plan: Plan, moving: list[int], view: View) -> None
         least = min(least, plan.held[i], 0.0)
         if plan.weight[i] < least:
             plan.weight[i] = least
+            plan.cut[i] = kt.UNBORROWABLE
             state.ledger.count(kt.COUNT_UNBORROWABLE, view.row, i)
 
 
@@ -173,6 +177,7 @@ def _initial_margin(state: State, plan: Plan, movers: list[int], view: View) -> 
     elif terms.buying_power == kt.SCALE:
         for i in moving:
             plan.weight[i] *= max(factor, 0.0)
+            plan.cut[i] = kt.MARGIN_REJECTED
         state.ledger.count(kt.COUNT_MARGIN_SCALED, view.row)
     else:
         for i in moving:
@@ -181,6 +186,7 @@ def _initial_margin(state: State, plan: Plan, movers: list[int], view: View) -> 
             kept = min(max(wanted, min(held, 0.0)), max(held, 0.0))
             if kept != wanted:
                 plan.weight[i] = kept
+                plan.cut[i] = kt.MARGIN_REJECTED
                 if kept == held:
                     plan.alone.add(i)
                     state.ledger.order(view.row, i, kt.REBALANCE, kt.MARGIN_REJECTED, math.nan, state.positions[i].mark)

@@ -191,10 +191,10 @@ class State:
             position.waiting = None
 
     def wait(self, i: int, kind: int, units: float) -> None:
-        """Set the book order of an asset; what it replaces is CANCELLED."""
+        """Set the order that closes a position; it takes the place of what waits."""
         position = self.positions[i]
         if position.waiting is not None:
-            self.end(position.waiting, kt.CANCELLED)
+            self.end(position.waiting, kt.CALLED if kind in (kt.MARGIN_CALL, kt.BUY_IN) else kt.EXITED)
         order = self.ledger.order(self.t, i, kind, kt.WORKING, units, position.mark)
         position.waiting = Live(order, units)
 

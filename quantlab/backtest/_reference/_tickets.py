@@ -112,7 +112,7 @@ def _fill(state: State, ticket: Ticket, price: float, *, limit: bool, opened: bo
     if ticket.reduce_only:
         ticket.left = state.closing(i, ticket.left)
         if ticket.left == 0:
-            state.end(ticket, kt.CANCELLED)
+            state.end(ticket, kt.CLOSED)
             return
     units = cut_to_room(state, ticket, ticket.left)
     if ticket.tif == kt.FILL_OR_KILL and units != ticket.left:
@@ -124,7 +124,7 @@ def _fill(state: State, ticket: Ticket, price: float, *, limit: bool, opened: bo
         state.end(ticket, kt.FILLED)
         for other in state.working():
             if other.group >= 0 and other.group == ticket.group:
-                state.end(other, kt.CANCELLED)
+                state.end(other, kt.GROUPED)
     elif ticket.type in ONE_BAR:
         state.end(ticket, kt.CAPPED)
 
