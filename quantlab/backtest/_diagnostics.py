@@ -12,6 +12,10 @@ rounded_order          info     an order for no whole number of lots, rounded to
 assumed_delisting      info     prices that end without an action: the position is closed at the policy's value
 unknown_pay_date       info     dividends without a pay date: paid on the ex-date
 vwap_estimated         info     the bars' average price is estimated from high, low and close
+pay_date_before_ex     warning  dividends that would be paid before their ex-date: paid on it
+inconsistent_bar       warning  bars whose open, high, low and close contradict one another: limits and stops use them
+unknown_symbol         info     actions, borrow data, currencies or factors of symbols that the bars do not have
+unknown_symbol         warning  the same, and a symbol of the bars differs by case alone
 unlisted               warning  weights before a symbol's first price, left in cash (``unlisted="cash"``)
 prices_after_delisting warning  prices of a symbol after its delisting: they are not used
 borrow_not_charged     warning  the bars say what borrowed shares cost, and the costs have no borrow

@@ -67,13 +67,13 @@ def new_book(inputs: Inputs) -> Book:
         due_kind=whole(),
         due_age=whole(),
         due_row=none.copy(),
-        done=np.zeros((3, N)),
+        done=np.zeros((2, N)),
         target=nothing.copy(),
         room=np.full(N, np.inf),
         claims=np.zeros(inputs.world.action_bar.size),
         month_volume=np.zeros(1),
         flags=flags,
-        scratch=np.zeros((14, N)),
+        scratch=np.zeros((19, N)),
     )
 
 
@@ -97,7 +97,7 @@ def new_working(K: int) -> Working:
         triggered=whole(),
         met=whole(),
         first_session=whole(),
-        done=np.zeros((3, K)),
+        done=np.zeros((2, K)),
         rank=whole(),
         price=number(),
         row=np.full(K, -1, dtype=np.int64),

@@ -27,6 +27,7 @@ from quantlab.execution._kernel_types import (
     CASH,
     COUNT_CANCELLED,
     COUNT_NO_NEXT_BAR,
+    COUNT_UNAFFORDABLE,
     DECIDED,
     EQUITY,
     NO_NEXT_BAR,
@@ -37,6 +38,7 @@ from quantlab.execution._kernel_types import (
     RUINED,
     SAME_CLOSE,
     STOPPED,
+    UNAFFORDABLE,
     WEIGHTS,
     bar_reference,
     book_reference,
@@ -90,6 +92,7 @@ def bar_of(world, t):
         row_of(world.volume, t),
         world.reference[t],
         row_of(world.fx, t),
+        row_of(world.fx, max(t - 1, 0)),
         row_of(world.available, t),
         impact_of(world, max(t - 1, 0)),
         impact_of(world, t),
@@ -107,7 +110,8 @@ def morning(world, bar, cursor, book, working, tickets, terms, log):
     """Financing, corporate actions, payments: what happens before the market opens."""
     t = bar.t
     if t > 0 and world.days[t] > 0:
-        finance(world.days[t], row_of(world.rate, t - 1), row_of(world.interest, t - 1), bar.fx, t, book, terms, log)
+        rate, interest, before = row_of(world.rate, t - 1), row_of(world.interest, t - 1), row_of(world.fx, t - 1)
+        finance(world.days[t], rate, interest, before, bar.fx, t, book, terms, log)
     first = cursor[0]
     while cursor[0] < world.action_bar.shape[0] and world.action_bar[cursor[0]] == t:
         cursor[0] += 1
@@ -144,13 +148,45 @@ def reference_prices(bar, book):
 
 
 @kernel(plain=True)
+def opening_bar(bar):
+    """The bar as its open knows it: with the exchange rates of the close before."""
+    return bar_reference(
+        bar.t,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.reference,
+        bar.fx_known,
+        bar.fx_known,
+        bar.available,
+        bar.known,
+        bar.coming,
+        bar.fees,
+        bar.margin,
+        bar.month,
+        bar.session,
+        bar.last,
+        bar.session_ends,
+    )
+
+
+@kernel(plain=True)
 def size_pending(values, bar, book, terms, log):
     """Size the decision row that waits for this fill; return False when the run has to stop."""
     if book.flags[PENDING] < 0:
         return True
+    decided = book.flags[PENDING]
     book.flags[PENDING] = -1
+    if terms.at == AT_OPEN:
+        bar = opening_bar(bar)
     equity = value_at(bar.reference, bar, book, terms)
     if equity <= 0.0:
+        for i in range(book.target.shape[0]):
+            if book.target[i] != 0.0 and book.dead[i] == 0:
+                log_order(log, decided, i, REBALANCE, UNAFFORDABLE, np.nan, book.mark[i])
+                note(log, COUNT_UNAFFORDABLE, i, decided)
         return True
     prices = reference_prices(bar, book)
     worth_row(prices, bar, book, terms)

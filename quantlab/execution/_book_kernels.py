@@ -46,7 +46,7 @@ from quantlab.execution._kernel_types import (
     TRADED,
 )
 from quantlab.execution._margin_kernels import WORTH, hold_rates, requirement, worth_row
-from quantlab.execution._ticket_kernels import cancel_tickets, split_tickets
+from quantlab.execution._ticket_kernels import cancel_tickets, reprice_tickets, split_tickets
 
 
 @kernel(plain=True)
@@ -116,27 +116,35 @@ def borrow_shares(share, rate, fx, t, shorts, fees, book, terms, log):
 
 
 @kernel(plain=True)
-def finance(days, rate, interest, fx, t, book, terms, log):
-    """Charge the nights before bar t; ``rate`` (N,) and ``interest`` (C, 3, K) are those of the bar before.
+def finance(days, rate, interest, before, fx, t, book, terms, log):
+    """Charge the nights before bar t; ``rate`` (N,), ``interest`` (C, 3, K) and the exchange rates ``before`` (C,) are
+    those of the bar before.
 
     Positions, marks and cash are still those of its close, so the interest is on cash before the fees of these nights.
     """
     currencies, share, years = book.cash.shape[0], days / terms.borrow_days, days / terms.interest_days
     if currencies == 1:
         short, fee = plain_borrow(share, rate, t, book, terms, log)
-        settle(0, short, fee, years, interest, fx, t, book, terms, log)
+        settle(0, short, short, fee, years, interest, fx, t, book, terms, log)
         return
     shorts, fees = np.zeros(currencies), np.zeros(currencies)
     borrow_shares(share, rate, fx, t, shorts, fees, book, terms, log)
     for c in range(currencies):
-        settle(c, shorts[c], fees[c], years, interest, fx, t, book, terms, log)
+        collateral = shorts[c]
+        if terms.convert == 1:
+            # The proceeds of all shorts lie in the account's currency, where each close has changed them.
+            collateral = money(shorts, before) if c == 0 else 0.0
+        settle(c, shorts[c], collateral, fees[c], years, interest, fx, t, book, terms, log)
 
 
 @kernel(plain=True)
-def settle(c, shorts, fees, years, interest, fx, t, book, terms, log):
-    """Pay and earn the interest of currency c, in which ``shorts`` is the value of the shorts, and pay the fees."""
+def settle(c, shorts, collateral, fees, years, interest, fx, t, book, terms, log):
+    """Pay and earn the interest of currency c and pay its fees.
+
+    ``shorts`` is the value of its shorts, ``collateral`` the short proceeds in its cash, which are no free cash.
+    """
     tape, cash, thresholds = log.tape[t], book.cash, terms.thresholds
-    free = cash[c] - shorts
+    free = cash[c] - collateral
     debit = banded(-free, thresholds[c, 0], interest[c, 0]) * years if free < 0.0 else 0.0
     credit = banded(free, thresholds[c, 1], interest[c, 1]) * years if free > 0.0 else 0.0
     short = banded(shorts, thresholds[c, 2], interest[c, 2]) * years
@@ -164,6 +172,7 @@ def book_actions(first, last, kinds, assets, others, values, fx, t, tickets, boo
                 book.cash[terms.currency[i]] += cash
                 log_event(log, t, i, SPINOFF, 0.0, book.mark[i] * value, cash)
             rescale(i, 1.0 - value, book)
+            reprice_tickets(i, 1.0 - value, tickets, working)
         elif kind == DIVIDEND:
             if book.units[i] != 0.0:
                 c = terms.currency[i]
@@ -174,6 +183,9 @@ def book_actions(first, last, kinds, assets, others, values, fx, t, tickets, boo
                 log_event(log, t, i, DIVIDEND, 0.0, value, claim)
         elif kind == CONVERSION:
             convert(i, others[a], value, t, book, terms, log)
+            if ordered(i, tickets, book, working):
+                note(log, COUNT_DELISTED, i, t)
+            pass_on(i, others[a], book)
             bury(i, t, tickets, book, working, log)
         else:
             held = book.units[i]
@@ -182,12 +194,26 @@ def book_actions(first, last, kinds, assets, others, values, fx, t, tickets, boo
                 cash = held * terms.unit * price
                 book.cash[terms.currency[i]] += cash
                 log_event(log, t, i, DELISTING, -held, price, cash)
-            waiting = held != 0.0 or book.due[i] != 0.0 or unsized(i, book)
-            for k in range(working.count[0]):
-                waiting = waiting or tickets.asset[working.live[k]] == i
-            if waiting:
+            if held != 0.0 or unsized(i, book) or ordered(i, tickets, book, working):
                 note(log, COUNT_DELISTED, i, t)
             bury(i, t, tickets, book, working, log)
+
+
+@kernel(plain=True)
+def ordered(i, tickets, book, working):
+    """Whether an order of asset i waits."""
+    waiting = book.due[i] != 0.0
+    for k in range(working.count[0]):
+        waiting = waiting or tickets.asset[working.live[k]] == i
+    return waiting
+
+
+@kernel(plain=True)
+def pass_on(i, j, book):
+    """Give the last decided weight of asset i to j, into which it turns."""
+    if not np.isnan(book.target[i]):
+        book.target[j] = book.target[i] + (0.0 if np.isnan(book.target[j]) else book.target[j])
+        book.target[i] = 0.0
 
 
 @kernel(plain=True)
@@ -232,7 +258,6 @@ def split(i, ratio, t, book, working, tickets, terms, log):
     rescale(i, 1.0 / ratio, book)
     if book.due[i] != 0.0:
         book.due[i] = whole(book.due[i] * ratio, terms.step)
-        book.done[0, i] *= ratio
         if book.due[i] == 0.0:
             set_status(log, book.due_row[i], SPLIT_AWAY)
             note(log, COUNT_CANCELLED, i, t)

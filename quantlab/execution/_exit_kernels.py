@@ -51,7 +51,7 @@ def levels_met(opens, highs, lows, t, book, terms):
     stop_loss, take_profit, trailing = terms.stop_loss, terms.take_profit, terms.trailing
     for i in range(n):
         high, low, price = highs[i], lows[i], entry[i]
-        opening = opens[i] if opens[i] == opens[i] else mark[i]
+        opening = opens[i] if opens[i] == opens[i] else min(max(mark[i], low), high)
         highest = high if high > opening else opening
         lowest = low if low < opening else opening
         fixed, trail = price * (1.0 - stop_loss), peak[i] * (1.0 - trailing)
@@ -70,7 +70,7 @@ def levels_met(opens, highs, lows, t, book, terms):
 def exit_inside(i, book, bar, impact, terms, log):
     """Close position i, whose stop or target this bar meets: the open before the inside, then the stop first."""
     held, high, low = book.units[i], bar.high[i], bar.low[i]
-    opening = book.mark[i] if np.isnan(bar.open[i]) else bar.open[i]
+    opening = min(max(book.mark[i], low), high) if np.isnan(bar.open[i]) else bar.open[i]
     stop, kind, target = exit_levels(
         held, book.entry[i], book.peak[i], book.trough[i], terms.stop_loss, terms.take_profit, terms.trailing
     )

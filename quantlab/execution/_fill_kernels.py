@@ -141,11 +141,19 @@ def new_month(bar, book):
 
 
 @kernel(plain=True)
+def next_commission(shares, value, done, k, schedule, tier):
+    """Commission of one more fill of order k, by the schedule's row of now: the fills of an order share its minimum."""
+    before, worth = done[0, k], done[1, k]
+    fee = commission(before + shares, worth + value, schedule, tier) - commission(before, worth, schedule, tier)
+    return max(fee, 0.0)
+
+
+@kernel(plain=True)
 def fill_order(i, asked, reference, passive, at_open, row, done, k, book, bar, impact, terms, log):
     """Fill ``asked`` units of asset i as far as the bar's room reaches; return the units filled.
 
     ``passive`` 1 has no slippage (limit fills). ``row`` is the order's row in the log, ``done[:, k]`` what it has
-    filled before: shares, value, commission. ``at_open`` 1 marks an entry at the open. The caller sets the
+    filled before: shares and value. ``at_open`` 1 marks an entry at the open. The caller sets the
     order's status.
     """
     du = asked
@@ -167,10 +175,9 @@ def fill_order(i, asked, reference, passive, at_open, row, done, k, book, bar, i
     new_month(bar, book)
     tier = schedule_row(book.month_volume[0], terms.commission)
     book.month_volume[0] += shares
-    fee = max(commission(done[0, k] + shares, done[1, k] + value, terms.commission, tier) - done[2, k], 0.0)
+    fee = next_commission(shares, value, done, k, terms.commission, tier)
     done[0, k] += shares
     done[1, k] += value
-    done[2, k] += fee
     fees = other_fees(du, shares, value, bar.fees)
     slip = shares * np.abs(price - reference)
     c = terms.currency[i]
@@ -393,10 +400,9 @@ def fill_book_orders(at_open, book, bar, impact, terms, log):
             tier = 0 if tiers == 1 else schedule_row(volume + shares_sum, schedule)
             shares_sum += shares
             if capped:
-                fee = max(commission(done[0, i] + shares, done[1, i] + value, schedule, tier) - done[2, i], 0.0)
+                fee = next_commission(shares, value, done, i, schedule, tier)
                 done[0, i] += shares
                 done[1, i] += value
-                done[2, i] += fee
             else:
                 fee = commission(shares, value, schedule, tier)
             fees = other_fees(du, shares, value, fees_row)

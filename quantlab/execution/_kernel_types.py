@@ -272,9 +272,9 @@ class Impact(NamedTuple):
 class Bar(NamedTuple):
     """What a book sees of one bar: rows (N,) of the World, and nothing of a later one.
 
-    t : int. known : Impact of the bar before, for fills; coming : Impact of this bar, for sizing. fees : (4,). margin :
-    (13,). days, month, session : int. last : int, 1 on the last bar. session_ends : int, 1 when the next bar is of
-    another session or there is none.
+    t : int. fx_known : (C,), the rates of the bar before. known : Impact of the bar before, for fills; coming : Impact
+    of this bar, for sizing. fees : (4,). margin : (13,). days, month, session : int. last : int, 1 on the last bar.
+    session_ends : int, 1 when the next bar is of another session or there is none.
     """
 
     t: int
@@ -285,6 +285,7 @@ class Bar(NamedTuple):
     volume: np.ndarray
     reference: np.ndarray
     fx: np.ndarray
+    fx_known: np.ndarray
     available: np.ndarray
     known: Impact
     coming: Impact
@@ -303,12 +304,12 @@ class Book(NamedTuple):
     entered : (N,) int64, bar of the entry, -1 when flat; opened : (N,) int64, 1 when that entry was at the open.
     dead : (N,) int64, 1 after delisting or conversion. barred : (N,) int64, sign that may not be entered again.
     due : (N,), units of the waiting book order; due_kind, due_age, due_row : (N,) int64, its kind, how many bars it has
-    met, its row in the log (-1 not logged). done : (3, N), shares, value and commission that it has filled.
+    met, its row in the log (-1 not logged). done : (2, N), shares and value that it has filled.
     target : (N,), last decided weights; NaN before. room : (N,), units that the bar's volume still allows; inf none.
     claims : (A,), currency, booked on the ex-date and not paid. month_volume : (1,), shares. flags : (5,) int64, month
     of that volume, bar of the ruin (-1), whether a target was ever decided, 1 when a run has to stop for an error (2:
     for buying power), the decision row that waits to be sized at its fill (-1).
-    scratch : (14, N).
+    scratch : (19, N).
     """
 
     cash: np.ndarray
@@ -343,7 +344,7 @@ class Working(NamedTuple):
     """The state of explicit orders: one row per ticket (K,), and the list of those that are alive.
 
     status : int64. left : units still to fill. limit, stop, trail, trail_fraction, water : prices, rescaled by splits.
-    triggered, met : int64, a stop-limit that has become a limit; bars met so far. first_session : int64. done : (3, K).
+    triggered, met : int64, a stop-limit that has become a limit; bars met so far. first_session : int64. done : (2, K).
     rank, price : int64 and float64, when and at what price this bar meets the order; the lowest rank of a group goes
     first. row : int64, in the log. live : (K,) int64 tickets in order of placement; count : (2,) int64: how many of
     ``live``, and how many tickets were placed.

@@ -77,11 +77,10 @@ def start_rates(equity, bar, book, terms):
         return
     scratch, m = book.scratch, bar.margin
     start = 0.0 if terms.margin_model == PORTFOLIO else m[INITIAL_LONG]
-    if equity < m[MINIMUM_EQUITY]:
-        start = 1.0
+    least = 1.0 if equity < m[MINIMUM_EQUITY] else 0.0
     first, hold, factor = scratch[START_LONG], scratch[HOLD_LONG], terms.margin_long
     for i in range(hold.shape[0]):
-        first[i] = max(min(start * factor[i], 1.0), hold[i])
+        first[i] = max(max(min(start * factor[i], 1.0), hold[i]), least)
     start = 0.0 if terms.margin_model == PORTFOLIO else m[INITIAL_SHORT]
     first, hold, factor = scratch[START_SHORT], scratch[HOLD_SHORT], terms.margin_short
     for i in range(hold.shape[0]):
@@ -189,7 +188,6 @@ def replace_order(i, change, kind, t, book, log):
     book.due_age[i] = 0
     book.done[0, i] = 0.0
     book.done[1, i] = 0.0
-    book.done[2, i] = 0.0
     book.due_row[i] = log_order(log, t, i, kind, NO_NEXT_BAR, change, book.mark[i])
 
 
@@ -202,7 +200,8 @@ def buy_in(bar, book, terms, log):
     for i in range(units.shape[0]):
         if units[i] < 0.0:
             excess = -units[i] - available[i] / unit
-            if excess > 0.0:
+            # In a fractional account a billionth of the position is rounding.
+            if excess > (0.0 if step > 0.0 else -1e-9 * units[i]):
                 if step > 0.0:
                     excess = min(np.ceil(excess / step - 1e-9) * step, -units[i])
                 if due[i] < excess:

@@ -48,6 +48,7 @@ from quantlab.execution._kernel_types import (
     SAME_CLOSE,
     SKIPPED,
     SPLIT_AWAY,
+    STOP,
     STOP_LIMIT,
     TOO_SMALL,
     TRAIL,
@@ -161,7 +162,6 @@ def place_ticket(k, tickets, book, bar, terms, working, log):
     working.first_session[k] = -1
     working.done[0, k] = 0.0
     working.done[1, k] = 0.0
-    working.done[2, k] = 0.0
     asked = tickets.units[k] if units == 0.0 else units
     working.row[k] = log_order(log, t, i, ORDER, status, asked, book.mark[i])
     if status == NO_NEXT_BAR:
@@ -282,7 +282,7 @@ def ticket_met(k, tickets, book, bar, working):
     if one_bar(kind) or np.isnan(high) or np.isnan(low):
         return NEVER, np.nan
     if np.isnan(opening):
-        opening = book.mark[i]
+        opening = min(max(book.mark[i], low), high)
     side = 1.0 if working.left[k] > 0.0 else -1.0
     if kind == LIMIT or (kind == STOP_LIMIT and was_triggered(k, working)):
         return limit_met(side, working.limit[k], opening, high, low)
@@ -342,7 +342,7 @@ def follow(tickets, bar, book, working):
         if kind == TRAIL:
             working.water[k] = min(working.water[k], low) if buys else max(working.water[k], high)
         elif kind == STOP_LIMIT:
-            opening = book.mark[i] if np.isnan(bar.open[i]) else bar.open[i]
+            opening = min(max(book.mark[i], low), high) if np.isnan(bar.open[i]) else bar.open[i]
             when, _ = stop_met(1.0 if buys else -1.0, working.stop[k], opening, high, low)
             if when != NEVER:
                 working.triggered[k] |= TRIGGERED
@@ -422,16 +422,38 @@ def split_tickets(asset, ratio, t, tickets, terms, working, log):
         if tickets.asset[k] != asset or not alive(k, working):
             continue
         working.left[k] = whole(working.left[k] * ratio, terms.step)
-        working.done[0, k] *= ratio
-        working.limit[k] /= ratio
-        working.stop[k] /= ratio
-        working.trail[k] /= ratio
-        working.water[k] /= ratio
+        reprice_ticket(k, 1.0 / ratio, working)
         if working.left[k] == 0.0:
             drop_ticket(k, SPLIT_AWAY, working, log)
             note(log, COUNT_CANCELLED, asset, t)
             ended += 1
     return ended
+
+
+@kernel(plain=True)
+def reprice_ticket(k, factor, working):
+    """Multiply the prices of ticket k."""
+    working.limit[k] *= factor
+    working.stop[k] *= factor
+    working.trail[k] *= factor
+    working.water[k] *= factor
+
+
+@kernel(plain=True)
+def reprice_tickets(asset, factor, tickets, working):
+    """Multiply the prices of the live tickets of an asset."""
+    for a in range(working.count[0]):
+        k = working.live[a]
+        if tickets.asset[k] == asset and alive(k, working):
+            reprice_ticket(k, factor, working)
+
+
+@kernel(plain=True)
+def certain(k, tickets, working):
+    """Whether ticket k meets a price on its next bar whatever that is."""
+    kind = tickets.type[k]
+    met = kind in (STOP, TRAIL) and was_triggered(k, working)
+    return met or kind in (MARKET, MARKET_OPEN, MARKET_CLOSE)
 
 
 @kernel(plain=True)

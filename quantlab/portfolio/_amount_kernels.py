@@ -34,18 +34,27 @@ from quantlab.execution._kernel_types import (
     VALUE,
 )
 from quantlab.execution._margin_kernels import (
+    START_LONG,
+    START_SHORT,
     WORTH,
     requirement,
     start_rates,
 )
-from quantlab.execution._ticket_kernels import drop_ticket
+from quantlab.execution._ticket_kernels import certain, drop_ticket
 from quantlab.portfolio._sizing_kernels import (
+    ALL_BUYS,
+    ALL_SELLS,
+    ALL_SURE,
+    BUYS,
     CHANGE,
     CUT,
     OUT,
     PART,
+    SELLS,
+    SURE,
     TRADED,
     WANTED,
+    WORSE,
     send,
     tier_now,
     trade_cost,
@@ -132,10 +141,21 @@ def within_supply(i, change, before, equity, bar, book, terms):
 
 
 @kernel(plain=True)
-def borrow_for_orders(running, equity, tickets, working, first, last, bar, book, terms, log):
-    """Cut new sales to the shares that can be borrowed; ``running`` becomes the book after all orders."""
-    planning = book.scratch[CHANGE]
+def is_new(k, tickets, first, last):
+    """Whether ticket k was placed on this bar; one that only reduces needs neither shares nor buying power."""
+    return tickets.reduce_only[k] == 0 and first <= k < last
+
+
+@kernel(plain=True)
+def borrow_for_orders(equity, tickets, working, first, last, bar, book, terms, log):
+    """Cut new sales to the shares that can be borrowed once everything is sold that is for sale.
+
+    What is bought with certainty counts against it; a buy that needs its price does not.
+    """
+    scratch, planning = book.scratch, book.scratch[CHANGE]
+    running = scratch[WORSE]
     for i in range(planning.shape[0]):
+        running[i] = scratch[SURE, i] + scratch[SELLS, i]
         asked = planning[i]
         left = within_supply(i, asked, running[i], equity, bar, book, terms)
         if left != asked:
@@ -143,17 +163,17 @@ def borrow_for_orders(running, equity, tickets, working, first, last, bar, book,
             if left == 0.0:
                 log_order(log, bar.t, i, ORDER, UNBORROWABLE, asked, book.mark[i])
             planning[i] = left
-            book.scratch[CUT, i] = UNBORROWABLE
+            scratch[CUT, i] = UNBORROWABLE
         running[i] += left
-    for k in range(working.count[0]):
-        ticket = working.live[k]
-        if tickets.reduce_only[ticket] == 0 and ticket >= first and ticket < last:
-            i, asked = tickets.asset[ticket], working.left[ticket]
+    for a in range(working.count[0]):
+        k = working.live[a]
+        if is_new(k, tickets, first, last):
+            i, asked = tickets.asset[k], working.left[k]
             left = within_supply(i, asked, running[i], equity, bar, book, terms)
             if left != asked:
                 note(log, COUNT_UNBORROWABLE, i, bar.t)
-                cut_ticket(ticket, left, UNBORROWABLE, working, log)
-            running[i] += left
+                cut_ticket(k, left, UNBORROWABLE, working, log)
+            running[i] += left if left < 0.0 or certain(k, tickets, working) else 0.0
 
 
 @kernel(plain=True)
@@ -203,60 +223,124 @@ def cost_of_one(i, change, prices, tier, impact, bar, terms):
 
 
 @kernel(plain=True)
+def stand(tickets, working, first, last, book):
+    """Fill the rows SURE, BUYS and SELLS: the book after everything that waits with certainty, and the orders beside it
+    that need their price, bought and sold.
+    """
+    scratch, units = book.scratch, book.units
+    sure, buys, sells, part = scratch[SURE], scratch[BUYS], scratch[SELLS], scratch[PART]
+    for i in range(units.shape[0]):
+        sure[i] = units[i] + (book.due[i] if part[i] == OUT else 0.0)
+        buys[i] = 0.0
+        sells[i] = 0.0
+    for a in range(working.count[0]):
+        k = working.live[a]
+        if tickets.reduce_only[k] == 0 and not is_new(k, tickets, first, last):
+            add_ticket(k, working.left[k], sure, buys, sells, tickets, working)
+
+
+@kernel(plain=True)
+def add_ticket(k, units, sure, buys, sells, tickets, working):
+    """Add ``units`` of ticket k to what is sure, bought or sold."""
+    i = tickets.asset[k]
+    if certain(k, tickets, working):
+        sure[i] += units
+    elif units > 0.0:
+        buys[i] += units
+    else:
+        sells[i] += units
+
+
+@kernel(plain=True)
+def need(sure, buys, sells, bar, book, terms):
+    """Initial margin of a book whose orders that need their price are filled on the worse side of each asset."""
+    scratch = book.scratch
+    worth, long, short, worst = scratch[WORTH], scratch[START_LONG], scratch[START_SHORT], scratch[WORSE]
+    for i in range(sure.shape[0]):
+        up, down = (sure[i] + buys[i]) * worth[i], (sure[i] + sells[i]) * worth[i]
+        above = max(up, 0.0) * long[i] + max(-up, 0.0) * short[i]
+        below = max(down, 0.0) * long[i] + max(-down, 0.0) * short[i]
+        worst[i] = sure[i] + (buys[i] if above >= below else sells[i])
+    return requirement(worst, 1, bar, book, terms)
+
+
+@kernel(plain=True)
 def afford(prices, equity, impact, tickets, working, first, last, bar, book, terms, log):
     """Cut the opening parts of the planned changes and of the new explicit orders to what the account can carry."""
-    scratch, units, n = book.scratch, book.units, book.units.shape[0]
-    base, full, closed = scratch[11], scratch[12], scratch[13]
-    for i in range(n):
-        base[i] = units[i] + (book.due[i] if scratch[PART, i] == OUT else 0.0)
-    for k in range(working.count[0]):
-        ticket = working.live[k]
-        if tickets.reduce_only[ticket] == 0 and (ticket < first or ticket >= last):
-            base[tickets.asset[ticket]] += working.left[ticket]
-    for i in range(n):
-        full[i] = base[i]
-    borrow_for_orders(full, equity, tickets, working, first, last, bar, book, terms, log)
+    scratch, n = book.scratch, book.units.shape[0]
+    sure, buys, sells = scratch[SURE], scratch[BUYS], scratch[SELLS]
+    all_sure, all_buys, all_sells = scratch[ALL_SURE], scratch[ALL_BUYS], scratch[ALL_SELLS]
+    stand(tickets, working, first, last, book)
+    borrow_for_orders(equity, tickets, working, first, last, bar, book, terms, log)
     if terms.margin_model == NO_MARGIN:
         return True
     for i in range(n):
-        closed[i] = full[i] - opening_part(base[i], full[i] - base[i])
+        all_sure[i] = sure[i] + scratch[CHANGE, i]
+        all_buys[i] = buys[i]
+        all_sells[i] = sells[i]
+    for a in range(working.count[0]):
+        k = working.live[a]
+        if is_new(k, tickets, first, last):
+            add_ticket(k, working.left[k], all_sure, all_buys, all_sells, tickets, working)
+    most = need(all_sure, all_buys, all_sells, bar, book, terms)
+    opened = 0
+    for i in range(n):
+        # What is left when nothing new opens.
+        held = opening_part(sure[i], all_sure[i] - sure[i])
+        all_sure[i] -= held
+        bought = opening_part(all_sure[i] + buys[i], all_buys[i] - buys[i])
+        sold = opening_part(all_sure[i] + sells[i], all_sells[i] - sells[i])
+        all_buys[i] -= bought
+        all_sells[i] -= sold
+        opened += 1 if held != 0.0 or bought != 0.0 or sold != 0.0 else 0
+    if opened == 0:
+        return True
+    least = need(all_sure, all_buys, all_sells, bar, book, terms)
     costs = cost_of_orders(prices, impact, tickets, working, bar, book, terms)
-    least, most = requirement(closed, 1, bar, book, terms), requirement(full, 1, bar, book, terms)
-    if most - least <= equity - costs - least + 1e-9 * equity or most <= least:
+    if most - least <= equity - costs - least + 1e-9 * equity:
         return True
     if terms.buying_power == STRICT:
         book.flags[STOPPED] = 2
         return False
     factor = 0.0
     if terms.buying_power == SCALE:
-        factor = max(0.0, (equity - costs - least) / (most - least))
+        factor = max(0.0, (equity - costs - least) / (most - least)) if most > least else 0.0
         note(log, COUNT_MARGIN_SCALED, n, bar.t)
     for i in range(n):
         asked = scratch[CHANGE, i]
-        opens = opening_part(base[i], asked)
-        # Exactly what closes: the asked less the opening part would miss it by a bit.
-        closes = -base[i] if base[i] * asked < 0.0 else 0.0
-        base[i] += asked
-        if opens != 0.0:
-            left = closes + lots(opens * factor, terms.step)
+        left = cut_opening(sure[i], asked, factor, terms)
+        sure[i] += asked
+        if left != asked:
             scratch[CHANGE, i] = left
-            scratch[CUT, i] = scratch[CUT, i] if left == asked else MARGIN_REJECTED
+            scratch[CUT, i] = MARGIN_REJECTED
             if left == 0.0:
                 log_order(log, bar.t, i, ORDER, MARGIN_REJECTED, scratch[WANTED, i], book.mark[i])
             if left == 0.0 or terms.buying_power == REJECT:
                 note(log, COUNT_MARGIN_REJECTED, i, bar.t)
-    for k in range(working.count[0]):
-        ticket = working.live[k]
-        if tickets.reduce_only[ticket] == 0 and ticket >= first and ticket < last:
-            i = tickets.asset[ticket]
-            asked = working.left[ticket]
-            opens = opening_part(base[i], asked)
-            closes = -base[i] if base[i] * asked < 0.0 else 0.0
-            base[i] += asked
-            if opens != 0.0:
-                left = closes + lots(opens * factor, terms.step)
+    for a in range(working.count[0]):
+        k = working.live[a]
+        if is_new(k, tickets, first, last):
+            i, asked = tickets.asset[k], working.left[k]
+            beside = sure
+            held = sure[i]
+            if not certain(k, tickets, working):
+                beside = buys if asked > 0.0 else sells
+                held = all_sure[i] + beside[i]
+            left = cut_opening(held, asked, factor, terms)
+            beside[i] += asked
+            if left != asked:
                 if left == 0.0 or terms.buying_power == REJECT:
                     note(log, COUNT_MARGIN_REJECTED, i, bar.t)
-                if left != asked:
-                    cut_ticket(ticket, left, MARGIN_REJECTED, working, log)
+                cut_ticket(k, left, MARGIN_REJECTED, working, log)
     return True
+
+
+@kernel(plain=True)
+def cut_opening(held, asked, factor, terms):
+    """``asked`` with its part that opens beside ``held`` multiplied by ``factor``, in whole lots."""
+    opens = opening_part(held, asked)
+    if opens == 0.0:
+        return asked
+    # Exactly what closes: the asked less the opening part would miss it by a bit.
+    closes = -held if held * asked < 0.0 else 0.0
+    return closes + lots(opens * factor, terms.step)

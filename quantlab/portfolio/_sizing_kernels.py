@@ -36,6 +36,10 @@ TARGET, HELD, PART, CHANGE = 5, 6, 7, 8
 # In decisions of amounts, which have no weights: what was asked, and the status of what cut it.
 WANTED, CUT = 5, 6
 
+# And the book that orders lead to: what is sure, and beside it what buys and sells when it meets its price; before and
+# after the new ones; the worse of both sides.
+SURE, BUYS, SELLS, ALL_SURE, ALL_BUYS, ALL_SELLS, WORSE = 11, 12, 13, 14, 15, 16, 17
+
 # Values of row PART: out of the decision, left alone, traded.
 OUT, ALONE, TRADED = 0.0, 1.0, 2.0
 
@@ -225,7 +229,7 @@ def send(status, kind, t, now, book, log):
             kinds[i] = kind
             ages[i] = 0
             rows[i] = -1
-        for row in range(3):
+        for row in range(2):
             for i in range(due.shape[0]):
                 done[row, i] = 0.0
         if keep:
@@ -259,5 +263,4 @@ def send(status, kind, t, now, book, log):
         ages[i] = 0
         done[0, i] = 0.0
         done[1, i] = 0.0
-        done[2, i] = 0.0
     used[0] = k

@@ -482,7 +482,7 @@ class _Draw:
         minimum, buffer = float(self.pick(0.5, 0.99)) * cash, float(self.pick(0.0, 0.1))
         margin[:, kt.MINIMUM_EQUITY] = minimum if self.on("minimum_equity", 0.15) else 0.0
         margin[:, kt.BUFFER] = buffer
-        factors = np.where(rng.random((2, self.assets)) < 0.2, float(self.pick(2.0, 3.0)), 1.0)
+        factors = np.where(rng.random((2, self.assets)) < 0.2, float(self.pick(0.5, 2.0, 3.0)), 1.0)
         policy = self.pick(kt.SCALE, kt.REJECT, kt.STRICT, p=[0.6, 0.3, 0.1])
         policy = kt.SCALE if policy == kt.STRICT and "strict" not in self.features else policy
         lot = float(self.pick(0.0, 1.0, 100.0, 0.1, 0.7, p=[0.25, 0.4, 0.1, 0.15, 0.1]))

@@ -456,7 +456,7 @@ def test_every_finding_stands_in_the_table_of_rules():
 def test_every_status_and_kind_has_its_word():
     from quantlab.backtest import _records, _trades
 
-    assert len(_records.FATES) == kt.WORKING + 1
+    assert len(_records.FATES) == kt.LEAVING + 1
     assert len(_trades.KINDS) == kt.RUIN + 1
     assert len(_trades.ACTIONS) == kt.DELISTING + 1
 

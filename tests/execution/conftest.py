@@ -102,7 +102,7 @@ def make_bar(n: int = 1, t: int = 1, **given: Any) -> kt.Bar:
     reference = np.where(np.isnan(values["open"]), values["close"], values["open"])
     values["reference"] = row(given.pop("reference", reference), n)
     values["available"] = row(given.pop("available", np.inf), n)
-    values |= {"t": t, "fx": np.ones(1), "known": make_impact(n), "coming": make_impact(n), "fees": np.zeros(4)}
+    values |= {"t": t, "fx": np.ones(1), "fx_known": np.ones(1), "known": make_impact(n), "coming": make_impact(n), "fees": np.zeros(4)}
     values |= {"margin": np.zeros(kt.MARGIN_COLUMNS), "month": 0, "session": t, "last": 0, "session_ends": 1}
     return kt.Bar(**(values | given))
 
@@ -137,7 +137,7 @@ def make_book(n: int = 1, **given: Any) -> kt.Book:
         "opened": np.where(held, row(given.pop("opened", 1), n, whole), 0),
         "due": row(given.pop("due", 0.0), n),
         "due_row": row(given.pop("due_row", -1), n, whole),
-        "done": np.zeros((3, n)),
+        "done": np.zeros((2, n)),
         "target": np.full(n, np.nan),
         "room": row(given.pop("room", np.inf), n),
         "claims": np.zeros(0),
@@ -196,7 +196,7 @@ def make_working(tickets: kt.Tickets) -> kt.Working:
         triggered=np.zeros(k, dtype=whole),
         met=np.zeros(k, dtype=whole),
         first_session=np.full(k, -1, dtype=whole),
-        done=np.zeros((3, k)),
+        done=np.zeros((2, k)),
         rank=np.zeros(k, dtype=whole),
         price=np.full(k, np.nan),
         row=np.full(k, -1, dtype=whole),
@@ -226,6 +226,7 @@ def step(what, a, b, x, tickets, book, bar, impact, terms, working, log):
         bar.volume,
         bar.reference,
         bar.fx,
+        bar.fx_known,
         bar.available,
         impact_reference(*bar.known),
         impact_reference(*bar.coming),

@@ -182,3 +182,23 @@ def test_rows_equal_a_plain_walk(rows, steps, symbols):
             r, a = (known[-1][1], known[-1][2]) if known else (None, None)
             assert rate[t, i] == (0.07 if r is None else r)
             assert available[t, i] == (INF if a is None else a)
+
+
+@pytest.mark.parametrize("rate", [25.0, 10.01])
+def test_a_rate_in_percent_is_refused(rate):
+    with pytest.raises(InputError, match=r"Borrow rate must be at most 10 \(a fraction per year\), received") as caught:
+        Borrow(rate)
+    assert caught.value.hint == "write 0.25 for 25 % a year."
+    assert Borrow(10.0).rate == 10.0
+
+
+def test_a_panel_in_percent_is_refused_by_the_median_of_what_is_known():
+    days = bars().dates
+    percent = Panel([[25.0, NAN], [30.0, NAN], [0.5, NAN], [25.0, NAN]], days, ("B", "A"))
+    with pytest.raises(InputError, match="must be fractions per year, received a Panel with a median of 25") as caught:
+        Borrow(percent)
+    assert "divide percent by 100" in caught.value.hint
+    # A squeeze of days is no slip, and what nobody knows is none either.
+    squeeze = Panel([[25.0, NAN], [0.1, 0.1], [0.1, NAN], [0.1, NAN]], days, ("B", "A"))
+    assert Borrow(squeeze).rows(bars())[0][0, 0] == 25.0
+    assert np.isnan(Borrow(percent * NAN).rows(bars())[0]).all()

@@ -229,7 +229,7 @@ def test_the_bar_of_the_entry(entry_bar, opened, entered, exits, peak):
 def test_an_exit_drops_the_waiting_order_and_starts_a_new_commission():
     schedule = [[0.0, 0.0, 0.0, 0.0, 5.0, np.inf, np.inf]]
     desk = Desk(units=100.0, due=50.0, due_kind=kt.REBALANCE, due_age=3, due_row=0, commission=schedule, **STOP)
-    desk.book.done[:, 0] = [10.0, 1000.0, 5.0]
+    desk.book.done[:, 0] = [10.0, 1000.0]
     desk.log.orders[0] = [0, 0, kt.REBALANCE, kt.NO_NEXT_BAR]
     desk.log.used[0] = 1
     desk.bar(1, 100, 101, 80)
@@ -372,10 +372,10 @@ def test_what_was_bought_inside_a_bar_keeps_the_price_of_its_fill_as_its_best():
 
 
 @either
-def test_a_missing_open_is_the_last_mark_even_outside_the_bar():
-    desk = Desk(units=100.0, entry=80.0, **TARGET)
+def test_a_missing_open_is_the_last_mark_brought_into_the_bar():
+    desk = Desk(units=100.0, entry=72.0, **TARGET)
     desk.bar(1, NAN, 95, 90)
-    assert desk.fills == [(1, -100.0, 100.0)]
+    assert desk.fills == [(1, -100.0, 95.0)]
 
 
 @either
@@ -401,14 +401,14 @@ def test_the_close_of_the_entry_bar(entry_bar, opened, sent):
 @either
 def test_an_exit_at_the_close_replaces_what_waits():
     desk = Desk(units=100.0, due=20.0, due_kind=kt.REBALANCE, due_age=2, due_row=0, **STOP)
-    desk.book.done[:, 0] = [5.0, 500.0, 1.0]
+    desk.book.done[:, 0] = [5.0, 500.0]
     desk.log.orders[0] = [0, 0, kt.REBALANCE, kt.NO_NEXT_BAR]
     desk.log.used[0] = 1
     assert desk.close(3, 80.0) == 1
     assert [order[1:3] for order in desk.orders] == [(kt.REBALANCE, kt.EXITED), (kt.STOP_LOSS, kt.NO_NEXT_BAR)]
     assert desk.count(kt.COUNT_CANCELLED) == 1
     assert desk.book.due_age[0] == 0
-    assert desk.book.done[:, 0].tolist() == [0.0, 0.0, 0.0]
+    assert desk.book.done[:, 0].tolist() == [0.0, 0.0]
 
 
 # What holds for any prices.

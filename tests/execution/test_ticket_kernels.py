@@ -592,7 +592,7 @@ def test_what_cannot_live_is_skipped():
     orders = [{"asset": asset, "units": 5} for asset in range(3)] + [{"asset": 2, "units": 0.4}]
     desk = Desk(*orders, n=3, mark=[NAN, 100.0, 100.0], dead=[0, 1, 0])
     assert desk.place() == (0, 4)
-    assert desk.status == [kt.SKIPPED, kt.SKIPPED, kt.NO_NEXT_BAR, kt.SKIPPED]
+    assert desk.status == [kt.SKIPPED, kt.SKIPPED, kt.NO_NEXT_BAR, kt.TOO_SMALL]
     assert desk.log.counts[kt.COUNT_SKIPPED].tolist() == [1, 1, 0, 0]
     assert desk.log.counts[kt.COUNT_BELOW_ONE_LOT].tolist() == [0, 0, 1, 0]
     assert desk.working.live[: desk.working.count[0]].tolist() == [2]
@@ -601,7 +601,7 @@ def test_what_cannot_live_is_skipped():
 
 @either
 def test_a_position_that_is_leaving_takes_no_other_order():
-    for kind, status in ((kt.TIME_STOP, kt.SKIPPED), (kt.ORDER, kt.NO_NEXT_BAR), (kt.REBALANCE, kt.NO_NEXT_BAR)):
+    for kind, status in ((kt.TIME_STOP, kt.LEAVING), (kt.ORDER, kt.NO_NEXT_BAR), (kt.REBALANCE, kt.NO_NEXT_BAR)):
         desk = Desk({"units": 5}, units=100.0, due=-100.0, due_kind=kind)
         desk.place()
         assert desk.status == [status]
@@ -669,7 +669,7 @@ def test_a_split_restates_what_works():
     ]
     desk = Desk(*orders, n=2, mark=[99.0, 99.0])
     desk.place()
-    desk.working.done[:, 0] = [30.0, 2880.0, 1.0]
+    desk.working.done[:, 0] = [30.0, 2880.0]
     assert desk.step(kit.SPLIT, 0, x=3.0)[0] == 0
     assert desk.working.left.tolist() == [-270.0, 33.0, 33.0, 10.0]
     assert desk.working.stop[0] == 32.0
@@ -677,7 +677,8 @@ def test_a_split_restates_what_works():
     assert desk.working.trail[1] == 2.0
     assert desk.working.trail_fraction[2] == 0.1
     assert desk.working.water.tolist() == [33.0, 33.0, 33.0, 99.0]
-    assert desk.working.done[:, 0].tolist() == [90.0, 2880.0, 1.0]
+    # What was filled before the split is charged and done with.
+    assert desk.working.done[:, 0].tolist() == [30.0, 2880.0]
 
 
 @either
@@ -687,7 +688,7 @@ def test_a_reverse_split_leaves_whole_units_and_ends_what_is_none():
     desk.place()
     assert desk.step(kit.SPLIT, 0, x=1.0 / 7.0)[0] == 1
     assert desk.working.left.tolist() == [14.0, 0.0]
-    assert desk.status == [kt.NO_NEXT_BAR, kt.CALLED]
+    assert desk.status == [kt.NO_NEXT_BAR, kt.SPLIT_AWAY]
     desk.bar(open=80, high=80, low=65, close=70)
     assert desk.fills == [(1, 14.0, pytest.approx(70.0, rel=1e-15))]
 

@@ -52,15 +52,19 @@ def _split(state: State, i: int, ratio: float) -> None:
         if live is None or live.order.asset != i:
             continue
         live.left = whole(live.left * ratio, terms)
-        live.shares *= ratio
         if live.left == 0:
             state.end(live, kt.SPLIT_AWAY)
+    _reprice(state, i, 1 / ratio)
+
+
+def _reprice(state: State, i: int, factor: float) -> None:
+    """Multiply the prices of the working orders of an asset."""
     for ticket in state.working():
         if ticket.order.asset == i:
-            ticket.limit /= ratio
-            ticket.stop /= ratio
-            ticket.trail /= ratio
-            ticket.water /= ratio
+            ticket.limit *= factor
+            ticket.stop *= factor
+            ticket.trail *= factor
+            ticket.water *= factor
 
 
 def _spinoff(state: State, i: int, share: float) -> None:
@@ -69,6 +73,7 @@ def _spinoff(state: State, i: int, share: float) -> None:
     if position.units:
         _event(state, i, kt.SPINOFF, 0, price, position.units * state.terms.unit * price)
     _rescale(position, 1 - share)
+    _reprice(state, i, 1 - share)
 
 
 def _dividend(state: State, i: int, per_share: float, pay: int) -> None:
@@ -96,7 +101,18 @@ def _convert(state: State, i: int, j: int, ratio: float) -> None:
         _event(state, i, kt.CONVERSION, -old.units, old.mark, (exact - new) * terms.unit * price)
         if new:
             _event(state, j, kt.CONVERSION, new, price, 0.0)
+    if _ordered(state, i):
+        state.ledger.count(kt.COUNT_DELISTED, state.t, i)
+    if not math.isnan(old.target):
+        # The last decided weight goes along.
+        other.target = old.target + (0.0 if math.isnan(other.target) else other.target)
+        old.target = 0.0
     _bury(state, i)
+
+
+def _ordered(state: State, i: int) -> bool:
+    """Return whether an order of an asset waits."""
+    return state.positions[i].waiting is not None or any(ticket.order.asset == i for ticket in state.working())
 
 
 def _join(other: Position, old: Position, new: float, ratio: float) -> None:
@@ -109,8 +125,7 @@ def _join(other: Position, old: Position, new: float, ratio: float) -> None:
 
 def _delist(state: State, i: int, loss: float) -> None:
     position = state.positions[i]
-    waiting = any(ticket.order.asset == i for ticket in state.working())
-    if position.units or position.waiting or waiting or _unsized(state, position):
+    if position.units or _ordered(state, i) or _unsized(state, position):
         state.ledger.count(kt.COUNT_DELISTED, state.t, i)
     if position.units:
         price = position.mark * (1 + loss)

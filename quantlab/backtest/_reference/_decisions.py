@@ -7,9 +7,10 @@ always sent; what opens is cut, or not sent, when the initial requirement does n
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from quantlab.backtest._reference._costs import costs_of
-from quantlab.backtest._reference._margin import initial, shares_to_borrow
+from quantlab.backtest._reference._margin import initial, initial_part, shares_to_borrow
 from quantlab.backtest._reference._rounding import sign
 from quantlab.backtest._reference._sizing import View, size, tradable
 from quantlab.backtest._reference._state import EXITS, Live, State, Ticket, closing_part
@@ -101,6 +102,12 @@ def size_at_fill(state: State) -> None:
     """Size the weights that were decided at the close before, at the reference prices and the equity of this fill."""
     if state.unsized is None:
         return
+    state.at_open = state.terms.at == kt.AT_OPEN
+    _size_at_fill(state)
+    state.at_open = False
+
+
+def _size_at_fill(state: State) -> None:
     # What an exit has closed since then is not bought back by an older decision.
     targets, state.unsized = [position.target for position in state.positions], None
     references = state.now("reference")
@@ -110,6 +117,9 @@ def size_at_fill(state: State) -> None:
     ]
     equity = state.equity(prices)
     if equity <= 0.0:
+        for i, position in enumerate(state.positions):
+            if position.target != 0.0 and not position.dead:
+                state.ledger.order(state.unsized_at, i, kt.REBALANCE, kt.UNAFFORDABLE, math.nan, position.mark)
         return
     view = View(prices, tradable(state, references), equity, state.t - 1)
     _size_and_send(state, targets, references, view, state.unsized_at)
@@ -180,6 +190,41 @@ def _send_amounts(state: State, row: list[float]) -> list[Live]:
     return sent
 
 
+@dataclass(slots=True)
+class Sides:
+    """A book and its orders: what is sure to be held, and beside it what limits and stops may buy or sell."""
+
+    sure: list[float]
+    buys: list[float]
+    sells: list[float]
+
+    def copy(self) -> Sides:
+        """Return a second one to change."""
+        return Sides(list(self.sure), list(self.buys), list(self.sells))
+
+    def add(self, live: Live) -> None:
+        """Add an order."""
+        side = self.sure if _sure(live) else self.buys if live.left > 0 else self.sells
+        side[live.order.asset] += live.left
+
+    def worse(self, state: State, equity: float) -> list[float]:
+        """Return the book in which, asset by asset, those limits and stops are met that need more margin."""
+        marks, book = state.marks(), []
+        for i, held in enumerate(self.sure):
+            sides = [held + self.buys[i], held + self.sells[i]]
+            needs = [initial_part(state, i, units, marks[i], equity) * abs(units) if units else 0.0 for units in sides]
+            book.append(sides[0] if needs[0] >= needs[1] else sides[1])
+        return book
+
+
+def _sure(live: Live) -> bool:
+    """Return whether an order meets a price on its next bar, whatever that is."""
+    if not isinstance(live, Ticket):
+        return True
+    met = live.type in (kt.STOP, kt.TRAIL) and live.triggered
+    return met or live.type in (kt.MARKET, kt.MARKET_OPEN, kt.MARKET_CLOSE)
+
+
 def _check_buying_power(state: State, fresh: list[Live], equity: float) -> None:
     """Step 3: see whether the book after all orders fits; else cut, or do not send, what opens.
 
@@ -187,27 +232,31 @@ def _check_buying_power(state: State, fresh: list[Live], equity: float) -> None:
     """
     book = [position.waiting for position in state.positions if position.waiting is not None]
     explicit = [ticket for ticket in state.working() if not ticket.reduce_only]
-    known = [live for live in [*book, *explicit] if not math.isnan(state.positions[live.order.asset].mark)]
-    standing = [live for live in known if not any(live is one for one in fresh)]
-    asked = [live for live in known if any(live is one for one in fresh)]
+    standing = [live for live in [*book, *explicit] if not any(live is one for one in fresh)]
+    asked = [live for live in [*book, *explicit] if any(live is one for one in fresh)]
 
-    before = state.units()
+    before = Sides(state.units(), [0] * state.market.assets, [0] * state.market.assets)
     for live in standing:
-        before[live.order.asset] += live.left
+        before.add(live)
     asked = _borrowed(state, before, asked, equity)
     if state.terms.margin_model == kt.NO_MARGIN:
         return
-    closed, everything = list(before), list(before)
+    everything = before.copy()
     for live in asked:
-        i = live.order.asset
-        everything[i] += live.left
-        closed[i] = before[i] + closing_part(before[i], everything[i] - before[i])
+        everything.add(live)
+    closed = before.copy()
+    for i in range(state.market.assets):
+        closed.sure[i] += closing_part(before.sure[i], everything.sure[i] - before.sure[i])
+        for side in ("buys", "sells"):
+            old, new, left = getattr(before, side), getattr(everything, side), getattr(closed, side)
+            left[i] += closing_part(closed.sure[i] + old[i], new[i] - old[i])
     if closed == everything:
         return
     marks = state.marks()
-    costs = costs_of(state, [(live.order.asset, live.left) for live in known if live.left], marks, state.t)
-    base = initial(state, closed, marks, equity)
-    opening = initial(state, everything, marks, equity) - base
+    known = [live for live in [*standing, *asked] if live.left]
+    costs = costs_of(state, [(live.order.asset, live.left) for live in known], marks, state.t)
+    base = initial(state, closed.worse(state, equity), marks, equity)
+    opening = initial(state, everything.worse(state, equity), marks, equity) - base
     free = equity - costs - base
     if opening <= free + 1e-9 * equity:
         return
@@ -218,12 +267,13 @@ def _check_buying_power(state: State, fresh: list[Live], equity: float) -> None:
     factor = max(0.0, free / opening) if scale and opening > 0.0 else 0.0
     if scale:
         state.ledger.count(kt.COUNT_MARGIN_SCALED, state.t)
-    _cut(state, before, asked, factor, scale=scale)
+    _cut(state, before, closed, asked, factor, scale=scale)
 
 
-def _borrowed(state: State, before: list[float], asked: list[Live], equity: float) -> list[Live]:
-    """Cut fresh sales to the shares that can be borrowed, in order; what is left of them."""
-    running, left = list(before), []
+def _borrowed(state: State, before: Sides, asked: list[Live], equity: float) -> list[Live]:
+    """Cut fresh sales to the shares that can be borrowed once all is sold that is for sale; what is left of them."""
+    running = [held + sold for held, sold in zip(before.sure, before.sells, strict=True)]
+    left = []
     for live in asked:
         i = live.order.asset
         supply = shares_to_borrow(state, i, equity) / state.terms.unit
@@ -237,24 +287,30 @@ def _borrowed(state: State, before: list[float], asked: list[Live], equity: floa
             live.order.cut = 0
             state.end(live, kt.UNBORROWABLE)
             continue
-        running[i] += live.left
+        if live.left < 0 or _sure(live):
+            running[i] += live.left
         left.append(live)
     return left
 
 
-def _cut(state: State, before: list[float], asked: list[Live], factor: float, *, scale: bool) -> None:
-    """Multiply the opening parts of fresh orders; each opens what the orders before it on its asset have not closed."""
-    running = list(before)
+def _cut(state: State, before: Sides, closed: Sides, asked: list[Live], factor: float, *, scale: bool) -> None:
+    """Multiply the opening parts of fresh orders; each opens what the orders before it on its side have not closed."""
+    running = before.copy()
     for live in asked:
         i = live.order.asset
-        closing = closing_part(running[i], live.left)
+        if _sure(live):
+            held = running.sure[i]
+        else:
+            held = closed.sure[i] + (running.buys[i] if live.left > 0 else running.sells[i])
+        running.add(live)
+        closing = closing_part(held, live.left)
         opening = live.left - closing
-        running[i] += live.left
         if not opening:
             continue
-        before_cut, live.left = live.left, closing + state.lots(opening * factor)
-        if live.left != before_cut:
-            live.order.cut = kt.MARGIN_REJECTED
+        whole, live.left = live.left, closing + state.lots(opening * factor)
+        if live.left == whole:
+            continue
+        live.order.cut = kt.MARGIN_REJECTED
         if not scale and live.left:
             state.ledger.count(kt.COUNT_MARGIN_REJECTED, state.t, i)
         if live.left == 0:

@@ -22,7 +22,7 @@ def exit_inside(state: State) -> None:
         if not position.units or math.isnan(high) or math.isnan(low):
             continue
         if math.isnan(first):
-            first = position.mark
+            first = min(max(position.mark, low), high)
         under_exit = position.waiting is not None and position.waiting.order.kind in EXITS
         if not under_exit and (position.entered < state.t or (position.opened and state.terms.entry_bar)):
             _test(state, i, first, high, low)

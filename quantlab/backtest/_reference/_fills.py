@@ -47,10 +47,10 @@ def fill(
     value = shares * price
 
     # All fills of one order share its minimum. The tier is that of the month's volume before this fill.
+    earlier = commission(state, live.shares, live.value)
     live.shares += shares
     live.value += value
-    charged = max(commission(state, live.shares, live.value) - live.charged, 0.0)
-    live.charged += charged
+    charged = max(commission(state, live.shares, live.value) - earlier, 0.0)
     duties = fees(state, units, value)
     state.month_shares = month_shares(state) + shares
     state.month = state.market.number("month", state.t)

@@ -52,14 +52,21 @@ def _interest(state: State, days: int) -> list[tuple[int, int, float]]:
     terms = state.terms
     bands = state.market.row("interest", state.t - 1)
     amounts = []
-    for currency, cash in enumerate(state.cash):
-        # Short proceeds are collateral: neither a loan nor free cash.
-        shorts = total(
+    sold = [
+        total(
             -position.units * terms.unit * position.mark
             for i, position in enumerate(state.positions)
             if position.units < 0 and state.currency(i) == currency
         )
-        free = cash - shorts
+        for currency in range(len(state.cash))
+    ]
+    # Short proceeds are collateral: neither a loan nor free cash. With convert they lie in the account's currency.
+    proceeds = list(sold)
+    if terms.convert:
+        rates = state.market.row("fx", state.t - 1)
+        proceeds = [total(shorts * rate for shorts, rate in zip(sold, rates, strict=True))] + [0.0] * (len(sold) - 1)
+    for currency, (cash, shorts) in enumerate(zip(state.cash, sold, strict=True)):
+        free = cash - proceeds[currency]
         for row, column, amount in (
             (0, kt.DEBIT_INTEREST, max(-free, 0.0)),
             (1, kt.CREDIT_INTEREST, max(free, 0.0)),

@@ -11,7 +11,7 @@ from quantlab.backtest._reference._rounding import lots_up, sign, total
 from quantlab.backtest._reference._state import State, closing_part
 from quantlab.execution import _kernel_types as kt
 
-__all__ = ["buy_in", "call", "initial", "initial_fraction", "requirement", "shares_to_borrow"]
+__all__ = ["buy_in", "call", "initial", "initial_fraction", "initial_part", "requirement", "shares_to_borrow"]
 
 
 def requirement(state: State, units: list[float], prices: list[float]) -> float:
@@ -53,6 +53,13 @@ def initial_fraction(state: State, i: int, side: float, price: float, equity: fl
     return float(max(min(asked, 1.0), maintenance_fraction(state, i, side, price)))
 
 
+def initial_part(state: State, i: int, side: float, price: float, equity: float) -> float:
+    """Return the same in either model; of PORTFOLIO what its first scenario takes."""
+    if state.terms.margin_model == kt.PORTFOLIO:
+        return shock(state, i, side, paid_in_full=below_minimum(state, equity))
+    return initial_fraction(state, i, side, price, equity)
+
+
 def below_minimum(state: State, equity: float) -> bool:
     """Return whether the account is too small to borrow money or shares."""
     return bool(state.terms.margin_model != kt.NO_MARGIN and equity < state.now("margin")[kt.MINIMUM_EQUITY])
@@ -68,16 +75,18 @@ def _values(state: State, units: list[float], prices: list[float]) -> dict[int, 
     return {i: abs(held) * state.worth(i, prices[i]) for i, held in enumerate(units) if held}
 
 
+def shock(state: State, i: int, side: float, *, paid_in_full: bool) -> float:
+    """Return the part of a position's value that PORTFOLIO's first scenario takes."""
+    row, terms = state.now("margin"), state.terms
+    if side > 0:
+        return 1.0 if paid_in_full else float(min(row[kt.MAINTENANCE_LONG] * terms.margin_long[i], 1.0))
+    return float(min(row[kt.MAINTENANCE_SHORT] * terms.margin_short[i], 1.0))
+
+
 def _scenarios(state: State, units: list[float], values: dict[int, float], *, paid_in_full: bool) -> float:
     """PORTFOLIO: the greater of a shock to all, and one concentrated on the largest positions."""
-    row, terms = state.now("margin"), state.terms
-
-    def fraction(i: int) -> float:
-        if units[i] > 0:
-            return 1.0 if paid_in_full else float(min(row[kt.MAINTENANCE_LONG] * terms.margin_long[i], 1.0))
-        return float(min(row[kt.MAINTENANCE_SHORT] * terms.margin_short[i], 1.0))
-
-    shocked = total(fraction(i) * value for i, value in values.items())
+    row = state.now("margin")
+    shocked = total(shock(state, i, units[i], paid_in_full=paid_in_full) * value for i, value in values.items())
     ordered = sorted(values.values(), reverse=True)
     largest = int(row[kt.LARGEST])
     concentrated = row[kt.CONCENTRATED] * total(ordered[:largest])
@@ -92,7 +101,9 @@ def buy_in(state: State) -> None:
     for i, position in enumerate(state.positions):
         available = state.now("available")[i]
         shares = -position.units * terms.unit
-        if shares <= 0 or shares <= available:
+        # In a fractional account a billionth of the position is rounding.
+        spare = 1e-9 * shares if terms.step == 0 else 0.0
+        if shares <= 0 or shares - available <= spare:
             continue
         excess = min(lots_up((shares - available) / terms.unit, terms), -position.units)
         due = position.waiting.left if position.waiting else 0

@@ -56,7 +56,6 @@ class Live:
     left: float
     shares: float = 0.0
     value: float = 0.0
-    charged: float = 0.0
     age: int = 0
     cut: bool = False
 
@@ -114,7 +113,10 @@ class Claim:
 
 @dataclass(slots=True)
 class State:
-    """The book at bar t, the market around it and the ledger that it writes."""
+    """The book at bar t, the market around it and the ledger that it writes.
+
+    ``at_open``: nothing of this bar is known but its open, and exchange rates are those of the close before.
+    """
 
     market: Market
     terms: Terms
@@ -131,6 +133,7 @@ class State:
     month: int = -1
     month_shares: float = 0.0
     t: int = 0
+    at_open: bool = False
     ruined: int = -1
     stopped: int = -1
 
@@ -144,7 +147,11 @@ class State:
 
     def rate(self, i: int) -> float:
         """Return the account's currency per unit of the asset's, at this bar."""
-        return float(self.now("fx")[self.currency(i)])
+        return float(self.rates()[self.currency(i)])
+
+    def rates(self) -> list[float]:
+        """Return the account's currency per unit of each, as known now."""
+        return self.market.row("fx", max(self.t - 1, 0)) if self.at_open else self.now("fx")
 
     def worth(self, i: int, price: float) -> float:
         """Return the value of one unit at a price, in the account's currency."""
@@ -160,11 +167,11 @@ class State:
 
     def cash_in_base(self) -> float:
         """Return the cash of all currencies at this bar's rates."""
-        return total(cash * rate for cash, rate in zip(self.cash, self.now("fx"), strict=True))
+        return total(cash * rate for cash, rate in zip(self.cash, self.rates(), strict=True))
 
     def receivable_in_base(self) -> float:
         """Return what is due and not paid, at this bar's rates."""
-        return total(claim * rate for claim, rate in zip(self.receivable, self.now("fx"), strict=True))
+        return total(claim * rate for claim, rate in zip(self.receivable, self.rates(), strict=True))
 
     def equity(self, prices: list[float]) -> float:
         """Return cash, receivables and positions at the given prices."""

@@ -185,9 +185,9 @@ def _stopped(ticket: Ticket, stop: float, first: float, high: float, low: float)
 
 
 def _open(state: State, i: int) -> float:
-    """Return the open, the last mark where it is missing."""
-    first = state.now("open")[i]
-    return state.positions[i].mark if math.isnan(first) else first
+    """Return the open; where it is missing the last mark, within the bar."""
+    first, high, low = state.now("open")[i], state.now("high")[i], state.now("low")[i]
+    return min(max(state.positions[i].mark, low), high) if math.isnan(first) else first
 
 
 def _learn(state: State, ticket: Ticket) -> None:
