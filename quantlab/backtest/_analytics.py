@@ -27,6 +27,11 @@ def rolling(returns: Panel, window: int, benchmark: PanelLike | None) -> Panel:
     ``Result.rolling``.
     """
     bars = integer(window, name="window", low=2)
+    if bars > len(returns) > 0:
+        raise InputError(
+            f"`window` must be at most the number of returns ({len(returns)}), received {bars}: no window is full.",
+            hint="returns begin on the bar after the first decision; shorten the window, or run more bars.",
+        )
     columns = [metrics.rolling_volatility(returns, bars), metrics.rolling_sharpe(returns, bars)]
     names = ["volatility", "sharpe"]
     if benchmark is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+
+from quantlab.backtest._prepare_actions import Restatement
 
 # Where an order is that has no ticket yet: on its way to the book; waiting for the entry of its bracket; taken back.
 ON_ITS_WAY, FOR_ITS_ENTRY, WITHDRAWN = -1, -2, -3
@@ -25,6 +28,14 @@ class Asked(NamedTuple):
     stop: float
     trail: float
     trail_fraction: float
+
+    def restated(self, change: Restatement, step: float) -> Asked:
+        """Return the order after a split or spin-off; ``step`` is 0 where fractions are traded."""
+        units = self.units * change.shares
+        if step > 0.0:
+            units = math.copysign(math.floor(abs(units) + 1e-9), units)
+        limit, stop, trail = (price * change.price for price in (self.limit, self.stop, self.trail))
+        return self._replace(units=units, limit=limit, stop=stop, trail=trail)
 
 
 @dataclass(slots=True)

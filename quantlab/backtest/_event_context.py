@@ -275,11 +275,15 @@ class Context(View):
     def _to_units(self, asset: int, target: float) -> OrderId | None:
         desk = self._desk
         coming = float(desk.book.due[asset]) if desk.book.due_kind[asset] <= k.ORDER else 0.0
-        change = target - float(desk.book.units[asset] + coming + desk.coming[asset])
+        held = float(desk.book.units[asset])
+        change = target - float(held + coming + desk.coming[asset])
         # Fractions leave a rest that is rounding noise.
         if change == 0.0 or (self._form.lot.step == 0.0 and abs(change) <= 1e-12 * abs(target)):
             return None
-        return desk.send(self._form.market(asset, change), self.t)
+        # What only closes must not open the other side when an exit or another order comes first.
+        reduces = change * held < 0.0 and target * held >= 0.0 and abs(change) <= abs(held)
+        reduces = reduces and desk.may_close(asset, change)
+        return desk.send(self._form.market(asset, change, reduce_only=reduces), self.t)
 
     def _weight_row(self, weights: Any) -> np.ndarray | None:
         """Weights in the order of ``symbols``, None where they are NaN throughout."""

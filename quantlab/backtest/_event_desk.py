@@ -14,13 +14,16 @@ import numpy as np
 from quantlab.backtest import _engine_kernels as kernels
 from quantlab.backtest._engine import grown, new_book, new_log, new_working, records
 from quantlab.backtest._event_batch import FOR_ITS_ENTRY, ON_ITS_WAY, WITHDRAWN, Asked, Batch, Bracketed
+from quantlab.backtest._prepare_actions import Restatement, restatements
 from quantlab.backtest._run import Inputs, Run
 from quantlab.execution._kernel_types import (
     AT_CLOSE,
     COUNT_CANCELLED,
+    LIMIT_OPEN,
     MARKET,
     MARKET_CLOSE,
     MARKET_OPEN,
+    NO_MARGIN,
     NO_NEXT_BAR,
     ORDER,
     RUINED,
@@ -62,6 +65,10 @@ class Desk:
         self.book, self.log = new_book(inputs), new_log(inputs, True)
         self.cursor = np.zeros(3, dtype=np.int64)
         self.actions = np.bincount(inputs.world.action_bar, minlength=T)
+        self._changes: dict[int, list[Restatement]] = {}
+        world = inputs.world
+        for change in restatements(world.action_bar, world.action_kind, world.action_asset, world.action_value):
+            self._changes.setdefault(change.bar, []).append(change)
         # The one decision row that can be acted upon now; it stays for weights that are sized at their fill.
         self._row, self._values = np.full(1, -1, dtype=np.int64), np.zeros((1, self.columns))
         self._rows, self._decided = _locked(self._row), _locked(self._values)
@@ -98,6 +105,8 @@ class Desk:
             self.log,
         )
         if alive:
+            for change in self._changes.get(t, ()):
+                self._restate(change)
             self._tend(t)
         elif not self.stopped:
             self.log.units[t], self.log.marks[t] = self.book.units, self.book.mark
@@ -225,6 +234,27 @@ class Desk:
         k = self.ticket_of[identity]
         return k != WITHDRAWN if k < 0 else self.working.status[k] in (NO_NEXT_BAR, WORKING)
 
+    def may_close(self, asset: int, change: float) -> bool:
+        """Whether something else could reduce a position before a market order of this close is filled.
+
+        What only reduces is no part of the buying power, which it would free for what is bought at the same close:
+        with margin it is not asked for where nothing can come first.
+        """
+        terms = self.terms
+        if terms.margin_model == NO_MARGIN:
+            return True
+        late = terms.at == AT_CLOSE or self.delay > 1
+        exits = terms.time_stop > 0 or min(terms.stop_loss, terms.take_profit, terms.trailing) < np.inf
+        if late and exits:
+            return True
+        return any(
+            asked.asset == asset
+            and asked.kind not in _SURE
+            and left * change > 0.0
+            and (late or asked.kind == LIMIT_OPEN or (k >= 0 and self.working.triggered[k] != 0))
+            for _, asked, left, k in self._open_orders()
+        )
+
     def open_orders(self) -> Iterator[tuple[int, Asked, float, int]]:
         """Id, order, units that are left and ticket (below 0: none yet) of every open order, oldest ticket first;
         what is taken back is left out.
@@ -270,6 +300,20 @@ class Desk:
     def _expect(self, asked: Asked, sign: float) -> None:
         if asked.kind in _SURE:
             self.coming[asked.asset] += sign * asked.units
+
+    def _restate(self, change: Restatement) -> None:
+        """Do to the orders that are not placed yet what a split or spin-off does to those that work."""
+        for identity, asked, _, k in tuple(self._open_orders()):
+            if k >= 0 or asked.asset != change.asset:
+                continue
+            self.asked[identity] = new = asked.restated(change, self.terms.step)
+            if k == ON_ITS_WAY:
+                self._expect(asked, -1.0)
+                self._expect(new, 1.0)
+            orders = [batch.orders for batch in self._batches.values()]
+            for place in (*orders, *(bracket.children for bracket in self._brackets)):
+                if identity in place:
+                    place[identity] = new
 
     def _make_space(self, t: int, placed: int) -> None:
         """Give the log the space that one more bar can need."""

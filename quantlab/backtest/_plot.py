@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from quantlab.backtest._result import Result
 
+# From this ratio of the highest to the lowest equity on, the axis is logarithmic.
+_LOGARITHMIC = 3.0
 _INK, _WASH = "#0b62a8", "rgba(11, 98, 168, 0.16)"
 
 
@@ -26,8 +29,9 @@ def figure(result: Result) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        Equity at every close on a logarithmic axis (a linear one when equity reached zero or less), below it the
-        drawdown since the bar of the first decision. A ruin is marked.
+        Equity at every close on a logarithmic axis (a linear one when the highest is less than three times the lowest,
+        where the two look alike, or when equity reached zero or less), below it the drawdown since the bar of the first
+        decision. A ruin is marked.
 
     Examples
     --------
@@ -66,16 +70,40 @@ def figure(result: Result) -> go.Figure:
     )
     drawn.update_layout(
         template="plotly_white",
-        title={"text": f"{result.bars.name}: equity and drawdown", "x": 0.0, "xref": "paper"},
+        # Two short lines from the left edge on: one would be cut in a narrow cell.
+        title={
+            "text": f"{result.bars.name}<br>equity and drawdown",
+            "font": {"size": 14},
+            "x": 0.0,
+            "xref": "container",
+            "pad": {"l": 12},
+        },
         showlegend=False,
         hovermode="x unified",
         height=520,
-        margin={"l": 64, "r": 16, "t": 56, "b": 40},
+        margin={"l": 64, "r": 16, "t": 64, "b": 40},
     )
-    drawn.update_yaxes(
-        title_text="Equity, currency", type="log" if (equity > 0).all() else "linear", dtick="D2", row=1, col=1
-    )
+    drawn.update_yaxes(title_text="Equity, currency", **_axis(equity), row=1, col=1)
     drawn.update_yaxes(title_text="Drawdown", tickformat=".0%", rangemode="tozero", row=2, col=1)
     if result.ruined is not None:
         drawn.add_vline(x=str(result.ruined), line={"color": "#c2570c", "width": 1, "dash": "dot"})
     return drawn
+
+
+def _axis(equity: np.ndarray) -> dict[str, Any]:
+    """The axis of equity: where it is logarithmic, with three labels or more that each say the whole number."""
+    low, high = float(equity.min()), float(equity.max())
+    if not low > 0.0 or high < _LOGARITHMIC * low:
+        return {"type": "linear"}
+    decades = math.log10(high / low)
+    digits = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if decades < 1.0 else (1.0, 2.0, 5.0) if decades < 3.0 else (1.0,)
+    step = max(1, math.ceil(decades / 8.0))
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**exponent for exponent in exponents if exponent % step == 0 for digit in digits]
+    near = 10.0**0.05
+    return {
+        "type": "log",
+        "tickmode": "array",
+        "tickvals": [tick for tick in ticks if low / near <= tick <= high * near],
+        "tickformat": "~s",
+    }

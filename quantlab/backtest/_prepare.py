@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 
 from quantlab.backtest._diagnostics import Finding
-from quantlab.backtest._prepare_actions import Actions, actions_of, dead_from, priced, rows_of
+from quantlab.backtest._prepare_actions import (
+    Actions,
+    Restatement,
+    Rows,
+    actions_of,
+    dead_from,
+    in_order,
+    priced,
+    restatements,
+    rows_of,
+)
 from quantlab.backtest._prepare_bars import inconsistent_bars, unknown_symbols
 from quantlab.backtest._prepare_orders import is_long, is_table, rounded_amounts, tickets_of
 from quantlab.backtest._prepare_terms import Plan, make_room, terms_of
@@ -121,7 +131,7 @@ def prepare_orders(orders: Any, bars: Bars, plan: Plan, kind: str) -> Prepared:
                 f'A table of orders holds shares, received `kind` "{kind}".',
                 hint="pass values and targets as a Panel or a wide frame.",
             )
-        tickets, findings = tickets_of(orders, bars, axes, alive, plan.lot, plan.fill.delay)
+        tickets, findings = tickets_of(orders, bars, axes, alive, plan.lot, plan.fill.delay, _changes(rows))
         nothing = Panel._trusted(np.empty((0, len(bars.symbols))), bars.dates[:0], bars.symbols, bars.frequency)
         decided = _Decided(nothing, frozen(np.empty(0, dtype=np.int64)), nothing.values, tickets, SHARES, 0)
         return _assemble(bars, axes, plan, decided, findings)
@@ -134,7 +144,10 @@ def prepare_orders(orders: Any, bars: Bars, plan: Plan, kind: str) -> Prepared:
     if kind in ("shares", "target_shares"):
         findings += rounded_amounts(found.panel, plan.lot)
     found, late = _delayed(found, plan.fill.delay, axes)
-    decided = _Decided(found.panel, found.rows, axes.pick(found.panel.values), no_tickets(), MODES[kind], 0)
+    values = axes.pick(found.panel.values)
+    if kind in ("shares", "target_shares") and plan.fill.delay > 1:
+        values = _restated(values, found.rows, plan.fill.delay, _changes(rows))
+    decided = _Decided(found.panel, found.rows, values, no_tickets(), MODES[kind], 0)
     return _assemble(bars, axes, plan, decided, [*findings, *late])
 
 
@@ -164,13 +177,30 @@ def _delayed(found: Decisions, delay: int, axes: Axes) -> tuple[Decisions, list[
     return Decisions(kept, rows[keep]), [finding]
 
 
+def _changes(rows: Rows) -> list[Restatement]:
+    rows = in_order(rows)
+    return restatements(rows.bar, rows.kind, rows.asset, rows.value)
+
+
+def _restated(values: np.ndarray, placed: np.ndarray, delay: int, changes: list[Restatement]) -> np.ndarray:
+    """Shares as they are when the delay is over: a split after the bar of a row, up to the one at whose close it is
+    acted upon, multiplies them.
+    """
+    out = values.copy()
+    for change in changes:
+        # Placed at the split's bar or up to ``delay - 2`` bars later, decided before it.
+        low, high = np.searchsorted(placed, (change.bar, change.bar + delay - 1))
+        out[low:high, change.asset] *= change.shares
+    return frozen(out)
+
+
 def _assemble(
     bars: Bars, axes: Axes, plan: Plan, decided: _Decided, findings: list[Finding], *, since: np.ndarray | None = None
 ) -> Prepared:
     """Bring the parts together."""
     close = axes.pick(bars.close.values)
     since = decided.since(close.shape[0]) if since is None else since
-    actions, since, said = actions_of(bars, axes, close, plan.delisting, since)
+    actions, since, said = actions_of(bars, axes, close, plan.delisting, since, _currencies(plan, axes))
     thresholds, interest, interest_days = plan.account.interest_bands(axes.sessions)
     slippage = plan.costs.slippage_terms(bars)
     known = {"thresholds": thresholds, "interest_days": interest_days}
@@ -186,6 +216,15 @@ def _assemble(
     about = (*inconsistent_bars(bars), *unknown_symbols(bars, plan.account))
     all_findings = (*plan.findings, *about, *said, *_free_borrow(bars, plan, decided), *findings)
     return Prepared(inputs, axes.order, decided.panel, all_findings)
+
+
+def _currencies(plan: Plan, axes: Axes) -> list[str] | None:
+    """The currency of each asset, canonical; None when all are of one."""
+    foreign = plan.account.currencies
+    if foreign is None:
+        return None
+    codes = plan.account.codes
+    return [codes[column] for column in foreign.columns(axes.symbols, plan.account.currency)]
 
 
 def _world(

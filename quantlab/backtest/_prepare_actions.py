@@ -3,12 +3,16 @@
 An action acts on the first bar whose session is its date or later. What lies before the first bar or after the last
 does not act. A dividend without a pay date is paid on the bar of its ex-date; one that is paid after the last bar stays
 a claim.
+
+Actions of one bar are booked by date (bars may lie further apart than days), and those of one date by kind: splits,
+spin-offs and dividends, then conversions in the order of their chain, then delistings. No name decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -42,7 +46,7 @@ _LAST = (CONVERSION, DELISTING)
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The columns ``action_*`` and ``pay_order`` of the World, sorted by bar, asset and kind."""
+    """The columns ``action_*`` and ``pay_order`` of the World, sorted by bar and in the order of their booking."""
 
     bar: np.ndarray
     kind: np.ndarray
@@ -131,6 +135,25 @@ def rows_of(bars: Bars, axes: Axes) -> tuple[Rows, list[Finding]]:
     return rows.taken(np.flatnonzero((bar < axes.dates.size) & (date >= axes.sessions[0]))), findings
 
 
+class Restatement(NamedTuple):
+    """What shares and prices of an asset are multiplied by at the open of a bar, by a split or a spin-off."""
+
+    bar: int
+    asset: int
+    shares: float
+    price: float
+
+
+def restatements(bar: np.ndarray, kind: np.ndarray, asset: np.ndarray, value: np.ndarray) -> list[Restatement]:
+    """Return what splits and spin-offs do to shares and prices that were written down before, in the given order."""
+    rows = np.flatnonzero(np.isin(kind, (SPLIT, SPINOFF)))
+    found = zip(*(column[rows].tolist() for column in (bar, kind, asset, value)), strict=True)
+    return [
+        Restatement(t, i, number, 1.0 / number) if what == SPLIT else Restatement(t, i, 1.0, 1.0 - number)
+        for t, what, i, number in found
+    ]
+
+
 def dead_from(rows: Rows, axes: Axes) -> np.ndarray:
     """Return the bar from which each asset is delisted or converted, (N,) int64, T where it never is."""
     dead = np.full(len(axes.symbols), axes.dates.size, dtype=np.int64)
@@ -140,7 +163,12 @@ def dead_from(rows: Rows, axes: Axes) -> np.ndarray:
 
 
 def actions_of(
-    bars: Bars, axes: Axes, close: np.ndarray, policy: str | float, since: np.ndarray
+    bars: Bars,
+    axes: Axes,
+    close: np.ndarray,
+    policy: str | float,
+    since: np.ndarray,
+    currencies: Sequence[str] | None = None,
 ) -> tuple[Actions, np.ndarray, list[Finding]]:
     """Return the actions of a run with the closings that the policy adds, from when each asset may be held, and what
     has to be said.
@@ -153,9 +181,17 @@ def actions_of(
     policy : as :func:`demand_policy` returns it
     since : (N,) int64, canonical: first bar on which a decision or an order names the asset, T when none does. Assets
         that nobody can hold need no word. What a held asset turns into is held from there on.
+    currencies : codes of the N assets, canonical; None when all are of one currency
+
+    Raises
+    ------
+    DataError
+        For a conversion of what may be held into a symbol that the bars do not have, or that is dead by then.
+    InputError
+        For a conversion into another currency.
     """
     rows, findings = rows_of(bars, axes)
-    rows, since = _booked(rows, bars, axes, since)
+    rows, since = _booked(rows, bars, axes, since, currencies)
     first, last = priced(close)
     T = close.shape[0]
     dead = dead_from(rows, axes)
@@ -165,10 +201,11 @@ def actions_of(
         findings.append(
             Finding("prices_after_delisting", "warning", show(axes.dates[dead[i]]), axes.symbols[i], count, detail)
         )
+    assumed: set[int] = set()
     if policy != "table":
         value = 0.0 if isinstance(policy, str) else policy
         gone = np.flatnonzero((last < T - 1) & (first < T) & (dead == T))
-        bar = last[gone] + 1
+        assumed, bar = set(gone.tolist()), last[gone] + 1
         none, kind = np.full(gone.size, -1, dtype=np.int64), np.full(gone.size, DELISTING, dtype=np.int64)
         rows = rows.extended(Rows(bar, kind, gone, none, np.full(gone.size, value), bar, axes.sessions[bar]))
         detail = f"prices end and no delisting is known: closed at the last close with a return of {value:g}"
@@ -176,7 +213,9 @@ def actions_of(
             findings.append(
                 Finding("assumed_delisting", "info", show(axes.dates[last[i] + 1]), axes.symbols[i], 1, detail)
             )
-    return _sorted(rows, axes), since, findings
+    rows = in_order(rows)
+    _demand_alive(rows, axes, since, assumed)
+    return _columns(rows), since, findings
 
 
 def priced(close: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -222,17 +261,25 @@ def _check_values(kind: np.ndarray, value: np.ndarray, axes: Axes, asset: np.nda
     )
 
 
-def _booked(rows: Rows, bars: Bars, axes: Axes, since: np.ndarray) -> tuple[Rows, np.ndarray]:
-    """Refuse conversions of what may be held into symbols that the bars do not have, and leave out those of the rest.
+def _booked(
+    rows: Rows, bars: Bars, axes: Axes, since: np.ndarray, currencies: Sequence[str] | None
+) -> tuple[Rows, np.ndarray]:
+    """Refuse conversions of what may be held into symbols that the bars do not have or that trade in another currency,
+    and leave out those of the rest into nothing.
 
     Returns the rows, and from when each asset may be held: a conversion hands that on.
     """
-    turns = np.flatnonzero(rows.kind == CONVERSION)
+    order = _booking_order(rows)
+    turns = order[rows.kind[order] == CONVERSION]
     if turns.size == 0:
         return rows, since
-    T, since, lost = axes.dates.size, since.copy(), []
-    for row in turns[np.argsort(rows.bar[turns], kind="stable")]:
+    T, since, lost, dead = axes.dates.size, since.copy(), [], dead_from(rows, axes)
+    for row in turns:
         i, j = rows.asset[row], rows.other[row]
+        if dead[i] < rows.bar[row]:
+            # It does nothing.
+            lost.append(row)
+            continue
         if j < 0 and since[i] < T:
             raise DataError(
                 f"The conversion of {axes.symbols[i]} {show(rows.date[row])} is into a symbol that {bars.name} does "
@@ -242,6 +289,12 @@ def _booked(rows: Rows, bars: Bars, axes: Axes, since: np.ndarray) -> tuple[Rows
         if j < 0:
             lost.append(row)
         elif since[i] <= rows.bar[row]:
+            if currencies is not None and currencies[i] != currencies[j]:
+                raise InputError(
+                    f"The conversion of {axes.symbols[i]} {show(rows.date[row])} is into {axes.symbols[j]}, which "
+                    f"trades in {currencies[j]}, and {axes.symbols[i]} in {currencies[i]}.",
+                    hint="give both one currency in `Currencies(of=)`, or take the row out of `actions`.",
+                )
             since[j] = min(since[j], rows.bar[row])
     keep = np.ones(rows.bar.size, dtype=bool)
     keep[lost] = False
@@ -265,25 +318,67 @@ def _pay_bars(
     return pay, dividend & unknown & inside, known & inside & (pay_date < date)
 
 
-def _sorted(rows: Rows, axes: Axes) -> Actions:
-    # Bars keep their table sorted by date, and the sort is stable: of two splits on one bar the older comes first.
-    order = np.lexsort((rows.kind, rows.asset, rows.bar))
-    rows = rows.taken(order)
-    _in_later_shares(rows, axes)
+def in_order(rows: Rows) -> Rows:
+    """Return actions in the order in which they are booked."""
+    return rows.taken(_booking_order(rows))
+
+
+def _booking_order(rows: Rows) -> np.ndarray:
+    """The order in which actions are booked, (A,) int64."""
+    phase = np.select([rows.kind == DELISTING, rows.kind == CONVERSION], [2, 1], 0)
+    # The sort is stable: what else is equal keeps the order of the table.
+    return np.lexsort((rows.kind, rows.asset, _links(rows), phase, rows.date, rows.bar))
+
+
+def _links(rows: Rows) -> np.ndarray:
+    """How many conversions of the same date each conversion has to wait for, (A,) int64: A into B before B into C."""
+    links = np.zeros(rows.bar.size, dtype=np.int64)
+    turns = np.flatnonzero(rows.kind == CONVERSION)
+    if turns.size < 2:
+        return links
+    for day in np.unique(rows.date[turns]):
+        chained = turns[rows.date[turns] == day].tolist()
+        row_of = {int(rows.asset[row]): row for row in chained}
+        # A circle never comes to rest; one that somebody may hold is refused.
+        for _ in chained:
+            before = links.copy()
+            for row in chained:
+                after = row_of.get(int(rows.other[row]))
+                if after is not None:
+                    links[after] = max(links[after], links[row] + 1)
+            if (links == before).all():
+                break
+    return links
+
+
+def _demand_alive(rows: Rows, axes: Axes, since: np.ndarray, assumed: set[int]) -> None:
+    """Refuse conversions of what may be held into symbols that are delisted or converted before: nobody could ever sell
+    what came out of them. ``rows`` are sorted; the delistings of ``assumed`` are those of the policy.
+    """
+    if not (rows.kind == CONVERSION).any():
+        return
+    end: dict[int, int] = {}
+    for row in np.flatnonzero(np.isin(rows.kind, _LAST)).tolist():
+        i, j = int(rows.asset[row]), int(rows.other[row])
+        if i in end:
+            continue
+        end[i] = row
+        if rows.kind[row] != CONVERSION or j not in end or since[i] > rows.bar[row]:
+            continue
+        last, name, other = end[j], axes.symbols[i], axes.symbols[j]
+        gone = "delisted" if rows.kind[last] == DELISTING else f"turned into {axes.symbols[rows.other[last]]}"
+        way_out = "correct the symbol or the date of one of the two rows in `actions`, or take one out."
+        if j in assumed:
+            gone = "taken for delisted"
+            way_out = f'load prices of {other} up to the conversion, or assume nothing: `delisting="table"`.'
+        raise DataError(
+            f"The conversion of {name} {show(rows.date[row])} is into {other}, which was {gone} "
+            f"{show(rows.date[last])}: nobody could sell it.",
+            hint=way_out,
+        )
+
+
+def _columns(rows: Rows) -> Actions:
     pay_order = np.argsort(rows.pay, kind="stable").astype(np.int64)
     columns = (rows.bar, rows.kind, rows.asset, rows.other, rows.value, rows.pay, pay_order)
     return Actions(*(frozen(column) for column in columns))
-
-
-def _in_later_shares(rows: Rows, axes: Axes) -> None:
-    """Bring dividends to the shares after a split that has a later ex-date and falls on the same bar.
-
-    Splits are booked first. A dividend of 1 before a split of 2 for 1 is then 0.5 on twice the shares.
-    """
-    # An action that fell on the date of its bar can have no split behind it.
-    for row in np.flatnonzero((rows.kind == DIVIDEND) & (rows.date < axes.sessions[rows.bar])):
-        at = row - 1
-        while at >= 0 and rows.bar[at] == rows.bar[row] and rows.asset[at] == rows.asset[row]:
-            if rows.kind[at] == SPLIT and rows.date[at] > rows.date[row]:
-                rows.value[row] /= rows.value[at]
-            at -= 1

@@ -6,12 +6,14 @@ whole lots; an order that rounds to nothing is left out, and both are said.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from quantlab.backtest._diagnostics import Finding
+from quantlab.backtest._prepare_actions import Restatement
 from quantlab.backtest._prepare_weights import demand_bars
 from quantlab.backtest._prepare_world import Alive, Axes, Lot, frozen
 from quantlab.core import Bars, DataError, InputError, KindError, Panel
@@ -172,7 +174,13 @@ class Table:
 
 
 def tickets_of(
-    orders: pl.DataFrame | pl.LazyFrame, bars: Bars, axes: Axes, alive: Alive, lot: Lot, delay: int
+    orders: pl.DataFrame | pl.LazyFrame,
+    bars: Bars,
+    axes: Axes,
+    alive: Alive,
+    lot: Lot,
+    delay: int,
+    changes: Sequence[Restatement] = (),
 ) -> tuple[Tickets, list[Finding]]:
     """Return explicit orders sorted by the bar at whose close they are placed, and what has to be said about them.
 
@@ -183,6 +191,7 @@ def tickets_of(
     alive : between which bars each asset can be ordered, canonical
     lot : what orders are counted in
     delay : bars from the date of an order to its first fill
+    changes : what splits and spin-offs do to orders that are on their way
     """
     frame = orders.collect() if isinstance(orders, pl.LazyFrame) else orders
     if frame.height == 0:
@@ -207,6 +216,8 @@ def tickets_of(
         detail = "orders that the delay moves behind the last bar"
         findings.append(Finding("no_next_bar", "info", show(table.dates[late][0]), "", int(late.sum()), detail))
         keep &= ~late
+    if delay > 1:
+        units = _restate(table, units, prices, lot, delay, changes)
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(placed[rows], kind="stable")]
     whole = (placed, table.asset, kind, life, until, group, reduce_only)
@@ -307,6 +318,31 @@ def _units(table: Table, shares: np.ndarray, lot: Lot) -> tuple[np.ndarray, list
     return units, findings
 
 
+def _restate(
+    table: Table,
+    units: np.ndarray,
+    prices: dict[str, np.ndarray],
+    lot: Lot,
+    delay: int,
+    changes: Sequence[Restatement],
+) -> np.ndarray:
+    """Return units as they are when the delay is over, and change the prices: a split or spin-off after the bar of an
+    order, up to the one at whose close it is placed, does to it what it does to an order that works.
+    """
+    units, bars = units.copy(), int(table.placed.max()) + 1
+    key = table.asset * bars + table.placed
+    order = np.argsort(key, kind="stable")
+    for change in changes:
+        first, last = max(change.bar - delay + 1, 0), min(change.bar, bars)
+        low, high = np.searchsorted(key, (change.asset * bars + first, change.asset * bars + last), sorter=order)
+        at = order[low:high]
+        if at.size:
+            units[at] = lot.split(units[at], change.shares)
+            for name in ("limit", "stop", "trail"):
+                prices[name][at] *= change.price
+    return units
+
+
 def rounded(shares: np.ndarray, lot: Lot) -> np.ndarray:
     """Return which orders are for no whole number of lots and for more than one; NaN is no order."""
     units, wanted = lot.whole(shares), shares / lot.unit
@@ -315,6 +351,8 @@ def rounded(shares: np.ndarray, lot: Lot) -> np.ndarray:
 
 def rounded_amounts(panel: Panel, lot: Lot) -> list[Finding]:
     """Return where a Panel of shares is rounded."""
+    if lot.step == 0.0:
+        return []
     bad = rounded(panel.values, lot)
     return [
         _rounded(show(panel.dates[int(bad[:, i].argmax())]), panel.symbols[i], int(bad[:, i].sum()))

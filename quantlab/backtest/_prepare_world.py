@@ -83,6 +83,11 @@ class Lot:
             return units
         return np.sign(units) * np.floor(np.abs(units) / self.step + 1e-9) * self.step
 
+    def split(self, units: np.ndarray, ratio: float) -> np.ndarray:
+        """Return what a split makes of ordered units: whole units toward zero, as of an order that works."""
+        exact = units * ratio
+        return exact if self.step == 0.0 else np.sign(exact) * np.floor(np.abs(exact) + 1e-9)
+
 
 def axes_of(bars: Bars) -> Axes:
     """Return the labels of bars in canonical order."""
@@ -139,7 +144,7 @@ def average_prices(bars: Bars) -> Panel:
     if missing:
         raise InputError(
             f'`fill` "vwap" needs average prices, and {bars.name} has no {" and no ".join(missing)} to estimate them.',
-            hint='pass them, `ql.Fill("vwap", prices=vwap)`, or use `fill="next_close"`.',
+            hint='pass them, `ql.execution.Fill("vwap", prices=vwap)`, or use `fill="next_close"`.',
         )
     mean = (bars.demand("high").values + bars.demand("low").values + bars.close.values) / 3.0
     return Panel._trusted(mean, bars.dates, bars.symbols, bars.frequency)

@@ -20,6 +20,7 @@ from quantlab.backtest._diagnostics import Finding, diagnose, frame_of
 from quantlab.backtest._run import Records, Run
 from quantlab.core import Bars, Frequency, InputError, Panel, PanelLike
 from quantlab.core._door import date_series
+from quantlab.core._labels import show
 from quantlab.core._lazy import lazy
 from quantlab.execution import Account, Costs, Exits, Fill
 from quantlab.execution import _kernel_types as k
@@ -58,7 +59,8 @@ class Result:
     ----------
     equity, cash : Panel (T, 1), currency at each close
     returns : Panel (R, 1), simple, per bar
-        From the bar after the first decision: a warm-up without positions is no track record. NaN after ruin.
+        From the bar of the first possible fill: a warm-up without positions is no track record. That is the bar after
+        the first decision, and with "same_close" the decision's own. NaN after ruin.
     positions : Panel (T, N), shares after each bar
     weights : Panel (T, N), realised fraction of equity at each close; NaN after ruin
     exposure : Panel (T, 4), fractions of equity: long, short, gross, net
@@ -126,10 +128,12 @@ class Result:
 
     @cached_property
     def returns(self) -> Panel:
-        """(R, 1), simple return per bar, from the bar after the first decision on; NaN after ruin."""
+        """(R, 1), simple return per bar, from the bar after the first decision on; with "same_close" from that of the
+        decision on, which holds the costs of its fills. NaN after ruin.
+        """
         inputs, bars = self._prepared.inputs, self.bars.shape[0]
         first = min([*inputs.rows[:1], *inputs.tickets.placed[:1], bars])
-        start = min(int(first) + 1, bars)
+        start = min(int(first) + int(inputs.terms.at != k.SAME_CLOSE), bars)
         out = self._growth[start:, None].copy()
         return Panel._trusted(out, self.bars.dates[start:], ("strategy",), self.frequency)
 
@@ -401,7 +405,7 @@ class Result:
         LabelError
             When the benchmark lacks a date.
         InputError
-            When the bars do not say how many of them make a year.
+            When the bars do not say how many of them make a year, or the window is longer than the returns.
         """
         from quantlab.backtest._analytics import rolling
 
@@ -475,7 +479,7 @@ class Result:
         tape = self._run.tape
         end = f"ruined {self.ruined}" if self.ruined is not None else f"equity {tape[-1, k.EQUITY]:,.2f}"
         return (
-            f"Result of {self.bars.name}, {first} to {last}: {end} from {self.initial:,.2f}, "
+            f"Result of {self.bars.name}, {show(first)} to {show(last)}: {end} from {self.initial:,.2f}, "
             f"{tape[:, k.TRADED].sum():,.2f} traded, {len(self._findings)} diagnostics"
         )
 

@@ -153,6 +153,8 @@ def _actions(inputs: Inputs, records: Records) -> tuple[np.ndarray, np.ndarray]:
     role = _roles(inputs, records)
     assets = np.int64(world.close.shape[1])
     known = (world.action_bar * assets + world.action_asset) * len(ACTIONS) + world.action_kind
+    # The table is in the order of booking, in which the actions of one asset need not stand together.
+    table = np.argsort(known, kind="stable")
     key = (events[:, 0] * assets + events[:, 1]) * len(ACTIONS) + events[:, 2]
     value = np.ones(key.size)
     own = np.flatnonzero(role != kernels.NEW)
@@ -160,7 +162,7 @@ def _actions(inputs: Inputs, records: Records) -> tuple[np.ndarray, np.ndarray]:
     by_key = own[np.argsort(key[own], kind="stable")]
     sorted_key = key[by_key]
     rank = np.arange(by_key.size) - np.searchsorted(sorted_key, sorted_key)
-    value[by_key] = world.action_value[np.searchsorted(known, sorted_key) + rank]
+    value[by_key] = world.action_value[table[np.searchsorted(known, sorted_key, sorter=table) + rank]]
     return value, role
 
 

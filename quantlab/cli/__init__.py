@@ -2,10 +2,10 @@
 
 The way of one command: ``main`` hands its arguments to the commands of ``_app``; ``_config`` reads the TOML file and
 refuses what it does not know; ``_strategy`` finds the strategy's function and holds its parameters against its
-signature; ``_run`` first prepares everything that can be wrong and then computes; ``_show`` prints. The commands of
-``quantlab data`` stand in ``_data``, with ``_review`` and ``_show_data``. ``_door`` turns every error into one sentence
-on standard error and an exit code: 2 for what the user can put right, 3 for done with findings, 1 for what nobody
-foresaw, 130 for an interruption.
+signature; ``_run`` first prepares everything that can be wrong and then computes; ``_compiling`` says why a first run
+takes long; ``_show`` prints. The commands of ``quantlab data`` stand in ``_data``, with ``_review`` and ``_show_data``.
+``_door`` turns every error into one sentence on standard error and an exit code: 2 for what the user can put right, 3
+for done with findings, 1 for what nobody foresaw, 130 for an interruption.
 
 Results go to standard output, progress and errors to standard error. Nothing is written before everything is computed.
 """

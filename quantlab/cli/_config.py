@@ -20,7 +20,7 @@ from quantlab.cli._table import Table, Text
 from quantlab.cli._trading import BacktestTable, ExitTable, RebalancingTable
 from quantlab.cli._trading_account import AccountTable
 from quantlab.cli._trading_costs import CostTable
-from quantlab.core import ConfigError
+from quantlab.core import ConfigError, QuantlabError
 
 
 def _day(value: Any) -> Any:
@@ -154,7 +154,10 @@ def _refusal(path: Path, item: Any) -> ConfigError:
         return ConfigError(f"{path}: `{name}` is missing.", hint=f"it is {rule}.")
     if table is not None and item["type"] in ("model_type", "model_attributes_type"):
         return ConfigError(f"{path}: `{name}` must be a table, received {item['input']!r}.", hint=f"write [{name}].")
-    own = str(item.get("ctx", {}).get("error", ""))
+    error = item.get("ctx", {}).get("error")
+    if isinstance(error, QuantlabError):
+        return ConfigError(f"{path}: `{name}`: {error.message}", hint=error.hint)
+    own = str(error)
     if own.startswith("`"):
         return ConfigError(f"{path}: {own}.")
     return ConfigError(f"{path}: `{name}` must be {rule}, received {_shown(item['input'])}.")

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantlab.cli import _config, _strategy
+from quantlab.cli import _compiling, _config, _strategy
 from quantlab.core import Bars, ConfigError, Panel
 from quantlab.execution import Account, Costs, Exits, Fill
 from quantlab.portfolio import Rebalancing
@@ -114,6 +114,7 @@ def compute(job: Job, progress: Progress) -> Outcome:
         "untradable": trading.untradable,
         "delisting": trading.delisting,
     }
+    _compiling.tell()
     result = simulate(weights, job.bars, **policy, strict=trading.strict)
     # What simulate cannot know, for the report's list of settings.
     result.settings.update(strategy=config.strategy.function, parameters=dict(fixed))

@@ -86,12 +86,12 @@ def summary(result: Result) -> Table:
 
 
 def findings(diagnostics: pl.DataFrame) -> Table:
-    """The diagnostics, one row per rule: nothing that was skipped or replaced stays unsaid."""
+    """The diagnostics, one row per rule and meaning: nothing that was skipped or replaced stays unsaid."""
     table = new_table("Diagnostics", "Rule", "Severity", ">Count", "First", "What")
-    for (rule,), rows in diagnostics.group_by("rule", maintain_order=True):
+    for (rule, severity, detail), rows in diagnostics.group_by("rule", "severity", "detail", maintain_order=True):
         top = rows.row(0, named=True)
         first = " ".join(part for part in (top["symbol"], top["date"]) if part)
-        table.add_row(rule, top["severity"], f"{rows['count'].sum():,}", first, top["detail"])
+        table.add_row(rule, severity, f"{rows['count'].sum():,}", first, detail)
     return table
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from quantlab.core import InputError, KindError
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -28,6 +31,15 @@ def demand_keys(table: Any, name: str, keys: tuple[str, ...]) -> None:
     if strange:
         takes = f"it takes {', '.join(keys)}" if keys else "it takes nothing"
         raise ValueError(f'`{name}.{strange[0]}` is no key of the model "{table.model}": {takes}')
+
+
+def accepted(make: Callable[[], object]) -> None:
+    """Make the value that a table stands for, so that what the value refuses is refused under the table's name."""
+    try:
+        make()
+    except KindError as error:
+        # Pydantic catches a ValueError alone.
+        raise InputError(error.message, hint=error.hint) from error
 
 
 def is_number(value: Any) -> bool:

@@ -15,7 +15,7 @@ from quantlab.portfolio import Rebalancing
 
 
 def _delisting(value: Any) -> Any:
-    if value in ("table", "last_price") or (is_number(value) and -1 <= value < float("inf")):
+    if value in ("table", "last_price") or (is_number(value) and -1 <= value <= 10):
         return value
     raise ValueError("no policy")
 
@@ -35,7 +35,7 @@ class BacktestTable(Table):
     unlisted: Literal["raise", "cash"] = Field(default="raise", description='"raise" or "cash"')
     untradable: Literal["keep", "make_room"] = Field(default="keep", description='"keep" or "make_room"')
     delisting: Annotated[Any, BeforeValidator(_delisting)] = Field(
-        default="table", description='"table", "last_price" or a return such as -0.3, at least -1'
+        default="table", description='"table", "last_price" or a return such as -0.3, from -1 to 10'
     )
     strict: bool = Field(default=False, description="true or false")
 

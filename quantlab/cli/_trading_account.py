@@ -5,11 +5,12 @@ Symbols in foreign currencies need a Panel of rates, and are for Python.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from quantlab.cli._table import Table, Text, demand_keys, given, is_number
+from quantlab.cli._table import Table, Text, accepted, demand_keys, given, is_number
 from quantlab.execution import Account, Interest, NoMargin, PortfolioMargin, RegT, Tiers
 
 _SHARED = ("factors", "minimum_equity", "buffer")
@@ -49,6 +50,7 @@ class MarginTable(Table):
     @model_validator(mode="after")
     def _fits(self) -> MarginTable:
         demand_keys(self, "account.margin", _MARGIN[self.model])
+        accepted(self.value)
         return self
 
     def value(self) -> RegT | PortfolioMargin | NoMargin:
@@ -81,15 +83,21 @@ _RATE = (
     "a fraction per year, bands such as [[0, 0.06], [100_000, 0.055]], or a table of dates with either: "
     '{"2024-01-01" = 0.06, "2024-09-19" = 0.055}'
 )
-Rate = Annotated[Any, BeforeValidator(_rate)]
+
+
+def _rate_of(kind: str, value: Any) -> Any:
+    """A rate that Interest takes: the key is named when it does not."""
+    rate = _rate(value)
+    accepted(lambda: Interest(**{kind: _rates_of(rate)}))
+    return rate
 
 
 class InterestTable(Table):
     """What cash costs and earns."""
 
-    debit: Rate = Field(default=0.0, description=_RATE)
-    credit: Rate = Field(default=0.0, description=_RATE)
-    short: Rate = Field(default=0.0, description=_RATE)
+    debit: Annotated[Any, BeforeValidator(partial(_rate_of, "debit"))] = Field(default=0.0, description=_RATE)
+    credit: Annotated[Any, BeforeValidator(partial(_rate_of, "credit"))] = Field(default=0.0, description=_RATE)
+    short: Annotated[Any, BeforeValidator(partial(_rate_of, "short"))] = Field(default=0.0, description=_RATE)
     day_count: float = Field(default=360.0, gt=0, description="days of a year, above zero")
 
     def value(self) -> Interest:

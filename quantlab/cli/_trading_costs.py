@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from quantlab.cli._table import Table, demand_keys, given
+from quantlab.cli._table import Table, accepted, demand_keys, given
 from quantlab.execution import (
     Almgren,
     Borrow,
@@ -28,6 +28,7 @@ from quantlab.execution import (
     VolumeShare,
     us_equity_fees,
 )
+from quantlab.execution._borrow import LARGEST_RATE
 
 _BPS = "basis points, 0 to 10,000"
 _COMMISSIONS = ("per_share", "bps", "per_trade", "tiers")
@@ -70,6 +71,7 @@ class CommissionTable(Table):
             raise ValueError("`costs.commission` with `per_trade` takes no `minimum` and no `maximum`")
         if self.tiers is not None and any(len(tier) != 2 for tier in self.tiers):
             raise ValueError("`costs.commission.tiers` must be pairs of shares a month and currency per share")
+        accepted(self.value)
         return self
 
     def value(self) -> Commission:
@@ -104,6 +106,7 @@ class SlippageTable(Table):
     @model_validator(mode="after")
     def _fits(self) -> SlippageTable:
         demand_keys(self, "costs.slippage", (*_SLIPPAGE[self.model], "default_bps"))
+        accepted(self.value)
         return self
 
     def value(self) -> Slippage:
@@ -128,7 +131,7 @@ class BorrowTable(Table):
     """The fee for borrowed shares."""
 
     rate: float | None = Field(
-        default=None, ge=0, description="a fraction per year, zero or more, such as 0.005 for 0.5 %"
+        default=None, ge=0, le=LARGEST_RATE, description="a fraction per year, 0 to 10, such as 0.005 for 0.5 %"
     )
     convention: Literal["mark", "dealer"] = Field(default="mark", description='"mark" or "dealer"')
     recall: bool = Field(default=False, description="true or false")
@@ -147,8 +150,14 @@ def _fees(value: Any) -> Any:
     if value is None or value == "us_equity":
         return value
     if isinstance(value, list) and value and all(isinstance(row, list) and len(row) == 5 for row in value):
+        accepted(lambda: _rows_of(value))
         return value
     raise ValueError("no table of fees")
+
+
+def _rows_of(rows: list[list[Any]]) -> Fees:
+    # An infinite maximum is none.
+    return Fees([(*row[:3], None if row[3] == float("inf") else row[3], row[4]) for row in rows])
 
 
 class CostTable(Table):
@@ -163,7 +172,7 @@ class CostTable(Table):
     )
     borrow: Annotated[BorrowTable | None, BeforeValidator(_rate_alone)] = Field(
         default=None,
-        description="a fraction per year, zero or more, such as 0.005 for 0.5 %, or a table such as "
+        description="a fraction per year, 0 to 10, such as 0.005 for 0.5 %, or a table such as "
         '{rate = 0.005, convention = "dealer"}',
     )
     fees: Annotated[Any, BeforeValidator(_fees)] = Field(
@@ -184,8 +193,7 @@ class CostTable(Table):
         if self.fees == "us_equity":
             fees = us_equity_fees()
         elif self.fees is not None:
-            # An infinite maximum is none.
-            fees = Fees([(*row[:3], None if row[3] == float("inf") else row[3], row[4]) for row in self.fees])
+            fees = _rows_of(self.fees)
         return Costs(
             commission=None if self.commission is None else self.commission.value(),
             slippage=Bps(self.slippage_bps) if self.slippage is None else self.slippage.value(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from dataclasses import field as attribute
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,8 @@ class Bars:
         Corporate actions that are *not yet* in the prices: ``symbol``, ``date`` (the ex-date), ``kind``, ``value``,
         ``into`` where there are conversions, and what else the table "actions" of ``quantlab.data.schemas`` has. None:
         nothing is known of actions; a frame without rows: there are none. Rows of other symbols or dates are left out,
-        the others sorted by date, symbol and kind. A conversion stays when ``into`` is none of the bars' symbols:
-        ``ql.data.quality`` lists it.
+        the others sorted by date, symbol and kind; a run lists symbols that the bars do not have. A conversion stays
+        when ``into`` is none of the bars' symbols: ``ql.data.quality`` lists it.
     borrow : polars.DataFrame, optional
         Cost and supply of borrowed shares: ``symbol``, ``date`` (from this day on), ``rate`` (fraction of the value per
         year) and ``available`` (shares). Left out and sorted likewise; the row that holds on the first date stays.
@@ -55,7 +56,8 @@ class Bars:
     Raises
     ------
     LabelError
-        When a field has other labels than ``close``, or there is no symbol or no date.
+        When a field has other labels than ``close``, there is no symbol or no date, or a row of a table stands twice:
+        an action by symbol, date and kind, borrow data by symbol and date.
     DataError
         When a price is zero, negative or infinite, or a volume is negative or infinite, or a conversion does not say
         into what: the first offender is named.
@@ -77,6 +79,8 @@ class Bars:
     note: str = ""
     actions: pl.DataFrame | None = None
     borrow: pl.DataFrame | None = None
+    # Symbols of the tables that are not among the bars', by table: what a run may have to say about them.
+    _strangers: dict[str, tuple[str, ...]] = attribute(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         close = as_panel(self.close, name="close")
@@ -108,6 +112,7 @@ class Bars:
             table = getattr(self, name)
             if table is not None:
                 object.__setattr__(self, name, _tables.cut(table, name, self.dates, self.symbols))
+                self._strangers[name] = _tables.strangers(table, name, self.dates, self.symbols)
 
     @property
     def dates(self) -> np.ndarray:
@@ -167,7 +172,10 @@ class Bars:
 
     def select(self, symbols: str | Sequence[str]) -> Bars:
         """Return the bars of ``symbols``, in that order."""
-        return self._each(lambda panel: panel.select(symbols))
+        chosen = {symbols} if isinstance(symbols, str) else set(symbols)
+        others = [symbol for symbol in self.symbols if symbol not in chosen]
+        tables = {name: _tables.without(getattr(self, name), others) for name in ("actions", "borrow")}
+        return self._each(lambda panel: panel.select(symbols), **tables)
 
     def demand(self, field: str) -> Panel:
         """Return a field, or raise InputError saying that these bars do not have it."""
@@ -177,13 +185,15 @@ class Bars:
             raise InputError(f"{self.name} has no {field} prices (it has {', '.join(self.fields)}).", hint=hint)
         return panel
 
-    def _each(self, function: Any) -> Bars:
+    def _each(self, function: Any, **tables: Any) -> Bars:
         changed = {
             field.name: function(getattr(self, field.name))
             for field in fields(self)
             if isinstance(getattr(self, field.name), Panel)
         }
-        return replace(self, **changed)
+        made = replace(self, **changed, **tables)
+        made._strangers.update(self._strangers)
+        return made
 
     def __repr__(self) -> str:
         first, last = _labels.show(self.dates[0]), _labels.show(self.dates[-1])

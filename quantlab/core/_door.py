@@ -32,7 +32,8 @@ def as_panel(data: PanelLike, *, name: str = "data", frequency: Frequency | None
     """Return ``data`` as a Panel: a Panel as it is, a wide or long Polars frame converted.
 
     A frame with a column ``symbol`` is long: the column holds text, and there is exactly one value column. Any other
-    frame is wide. Both have exactly one date column, of any name. Nulls become NaN.
+    frame is wide. Both have exactly one date column, of any name: days, times with a zone, or times without one that
+    are midnight throughout, which are days. Nulls become NaN.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,14 +64,20 @@ def check_dates(dates: object, *, what: str = "`dates`") -> np.ndarray:
 
 
 def dates_of(series: pl.Series, *, what: str) -> np.ndarray:
-    """Return a Polars date column as datetime64; time zones become UTC, clock times without one are refused."""
+    """Return a Polars date column as datetime64: time zones become UTC. Without a zone midnights throughout are days,
+    as pandas writes them, and clock times are refused.
+    """
     if series.dtype == pl.Date:
         return series.to_numpy()
     if isinstance(series.dtype, pl.Datetime):
         if series.dtype.time_zone is None:
+            days = series.cast(pl.Date)
+            if bool((days.cast(series.dtype) == series).all()):
+                return days.to_numpy()
             raise KindError(
                 f"{what} has clock times without a time zone.",
-                hint='`.cast(pl.Date)` for daily bars, `.dt.replace_time_zone("America/New_York")` for intraday ones.',
+                hint='`.cast(pl.Date)` for daily bars; for intraday ones `.dt.replace_time_zone("...")` with the zone '
+                'that the times are in, "UTC" for times out of `bars.dates`.',
             )
         return series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us").to_numpy()
     raise KindError(f"{what} must be a Date or Datetime column, received {series.dtype}.")
@@ -133,7 +139,10 @@ def _parsed(array: np.ndarray, what: str) -> np.ndarray:
     try:
         if array.dtype.kind not in "OUT":
             raise TypeError
-        moments = [_in_utc(moment, what) if isinstance(moment, datetime) else moment for moment in array.tolist()]
+        moments = array.tolist()
+        if all(isinstance(each, datetime) and each.tzinfo is None and each.time() == time() for each in moments):
+            moments = [each.date() for each in moments]
+        moments = [_in_utc(moment, what) if isinstance(moment, datetime) else moment for moment in moments]
         moments = [np.datetime64("NaT", "D") if moment in ("NaT", "") else moment for moment in moments]
         parsed = np.asarray(moments, dtype="datetime64")
     except (ValueError, TypeError) as error:
@@ -158,7 +167,8 @@ def _in_utc(moment: datetime, what: str) -> datetime:
     if moment.tzinfo is None:
         raise KindError(
             f"{what} has clock times without a time zone.",
-            hint="`.date()` for daily bars, `.replace(tzinfo=...)` for intraday ones, or datetime64 values in UTC.",
+            hint="`.date()` for daily bars; for intraday ones `.replace(tzinfo=...)` with the zone that the times are "
+            "in, UTC for times out of `bars.dates`.",
         )
     return moment.astimezone(UTC).replace(tzinfo=None)
 

@@ -6,12 +6,14 @@ with the Panels beside them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from quantlab.core import _labels
-from quantlab.core._errors import DataError, InputError, KindError
+from quantlab.core._errors import DataError, InputError, KindError, LabelError
 from quantlab.core._lazy import lazy
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def cut(table: Any, name: str, dates: np.ndarray, symbols: tuple[str, ...]) -> p
         When it is no Polars frame, or its dates are not of type Date.
     InputError
         When a column is missing.
+    LabelError
+        When an action (symbol, date, kind) or a borrow row (symbol, date) stands twice: it would be booked twice.
     DataError
         When a conversion among the rows does not say into what, is into its own symbol, or has no number of shares.
     """
@@ -54,15 +58,51 @@ def cut(table: Any, name: str, dates: np.ndarray, symbols: tuple[str, ...]) -> p
     texts = [column for column in ("symbol", "kind", "into") if table.schema.get(column) not in (None, pl.String)]
     table = table.with_columns(pl.col(texts).cast(pl.String)) if texts else table
     day, symbol = pl.col("date"), pl.col("symbol")
-    first, last = (date.astype(_labels.DAY).item() for date in dates[[0, -1]])
-    after = last if dates.dtype == _labels.DAY else (dates[-1].astype(_labels.DAY) + np.timedelta64(1, "D")).item()
+    first, after = _days(dates)
     rows = table.filter(symbol.is_in(symbols), day <= after).sort(_ORDER[name], maintain_order=True)
     if name == "actions":
         rows = rows.filter(day >= first)
+        _demand_once(rows, name)
         _demand_into(rows)
         return rows
     still = day.filter(day <= first).max().over("symbol")
-    return rows.filter((day >= first) | (day == still))
+    rows = rows.filter((day >= first) | (day == still))
+    _demand_once(rows, name)
+    return rows
+
+
+def strangers(table: pl.DataFrame, name: str, dates: np.ndarray, symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return the symbols whose rows :func:`cut` leaves out although their dates are those of the bars, sorted."""
+    first, after = _days(dates)
+    day, symbol = pl.col("date"), pl.col("symbol").cast(pl.String)
+    rows = table.filter(day <= after, *([day >= first] if name == "actions" else []))
+    return tuple(rows.select(symbol.filter(~symbol.is_in(symbols)).unique().sort())["symbol"].to_list())
+
+
+def without(table: pl.DataFrame | None, symbols: Sequence[str]) -> pl.DataFrame | None:
+    """Return a table without the rows of ``symbols``, which somebody left out on purpose."""
+    return None if table is None else table.filter(~pl.col("symbol").cast(pl.String).is_in(symbols))
+
+
+def _days(dates: np.ndarray) -> tuple[date, date]:
+    """The first and the last day of a table that concern the bars."""
+    first, last = dates[[0, -1]].astype(_labels.DAY)
+    return first.item(), (last if dates.dtype == _labels.DAY else last + np.timedelta64(1, "D")).item()
+
+
+def _demand_once(rows: pl.DataFrame, name: str) -> None:
+    """Raise for the first row of a sorted table that has the keys of the row before."""
+    keys = _ORDER[name]
+    twice = rows.filter(pl.all_horizontal(pl.col(key) == pl.col(key).shift() for key in keys))
+    if twice.height == 0:
+        return
+    first = twice.row(0, named=True)
+    more = f" and {twice.height - 1} more" if twice.height > 1 else ""
+    what, hint = f"The {first.get('kind')}", "keep one row per symbol, date and kind; two dividends of one date add up."
+    if name == "borrow":
+        what, hint = "The borrow row", "keep one row per symbol and date."
+    verb = "stand" if more else "stands"
+    raise LabelError(f"{what} of {first['symbol']} {first['date']}{more} {verb} twice in `{name}`.", hint=hint)
 
 
 def _demand_into(actions: pl.DataFrame) -> None:

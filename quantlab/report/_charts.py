@@ -84,7 +84,7 @@ def days(dates: np.ndarray) -> list[str]:
 
 
 def first_bar(result: Result) -> int:
-    """Return the bar of the first decision, or 0 when there was none: the bar from which the track record counts."""
+    """Return the bar before the first return, 0 where there is none: the bar from which the track record counts."""
     return max(len(result.equity) - len(result.returns) - 1, 0) if len(result.returns) else 0
 
 

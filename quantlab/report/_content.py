@@ -29,6 +29,7 @@ RULES = (
     "Missing values are dropped and never filled; n counts what was used.",
     "Losses are negative: drawdowns, value at risk and conditional value at risk.",
 )
+_AT_ONCE = "Returns are simple, per bar, net of all costs, and start on the bar of the first decision."
 _PEEK = "A decision is filled at its own close: it is made with a price at which nobody can still trade."
 
 
@@ -129,7 +130,7 @@ def _seed(returns: Panel, seed: Any) -> int:
 
 
 def _header(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
-    dates, frequency = result.equity.dates, result.frequency
+    dates, frequency, base = result.equity.dates, result.frequency, _base(result)
     return {
         "dataset": result.settings["data"],
         "start": show_date(dates[0]),
@@ -140,10 +141,25 @@ def _header(result: Result, walks: list[WalkForward]) -> dict[str, Any]:
         "calendar": None if frequency is None else frequency.calendar,
         "record_start": show_date(result.returns.dates[0]) if len(result.returns) else None,
         "record_bars": len(result.returns),
+        "record_from": None if base is None or base < 0 else show_date(dates[base]),
+        "record_base": _equity_before(result),
         "initial": result.initial,
         "final": float(result.equity.values[-1, 0]),
         "trials": sum(walk.trials for walk in walks) or None,
     }
+
+
+def _base(result: Result) -> int | None:
+    """The bar whose close the track record counts from, -1 for the start; None without a record."""
+    return len(result.equity) - len(result.returns) - 1 if len(result.returns) else None
+
+
+def _equity_before(result: Result) -> float | None:
+    """The equity that the track record counts from; None without a record."""
+    base = _base(result)
+    if base is None:
+        return None
+    return result.initial if base < 0 else float(result.equity.values[base, 0])
 
 
 def _ruin(result: Result) -> dict[str, Any] | None:
@@ -157,6 +173,13 @@ def _notices(result: Result, walks: list[WalkForward]) -> list[str]:
     found = [f"About the data: {result.bars.note}"] if result.bars.note else []
     if not len(result.returns):
         found.append("No decision was taken before the last bar: there is no track record to measure.")
+    base, start = _base(result), _equity_before(result)
+    if base is not None and start != result.initial:
+        day, kept = show_date(result.equity.dates[base]), show(result.initial, "currency")
+        found.append(
+            f"The track record counts from the close of {day} and its equity of {show(start, 'currency')}: what came "
+            f"of the initial {kept} before is in no metric."
+        )
     if not walks:
         found.append("No walk-forward was given: nothing on this page is out of sample.")
     found += [
@@ -290,7 +313,7 @@ def _footer(result: Result, table: dict[str, Any], seed: int) -> dict[str, Any]:
             for row in table["rows"]
             if row["cells"][0]["convention"]
         ],
-        "rules": [_PEEK if rule is RULES[1] and result.settings["fill"] == "same_close" else rule for rule in RULES],
+        "rules": [_AT_ONCE, _PEEK, *RULES[2:]] if result.settings["fill"] == "same_close" else list(RULES),
         "settings": _flat(settings),
         "versions": {**result.settings["versions"], **{name: version(name) for name in ("jinja2", "plotly")}},
     }

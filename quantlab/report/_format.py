@@ -22,8 +22,8 @@ def show(value: Any, unit: str = "") -> str:
         None and NaN are missing: an en dash.
     unit : str
         "fraction" and "fraction per year" (0.07 is 7 %), "currency", "bars", "count", "basis points" (of a fraction),
-        "cell" (percent without its sign), "plain" (no separators), or any other word, which leaves two decimals. Text
-        stays as it is.
+        "cell" (percent without its sign), "plain" (no separators), or any other word, which leaves two decimals, three
+        below a hundredth. Text stays as it is.
 
     Examples
     --------
@@ -55,15 +55,17 @@ def _number(value: float, unit: str) -> str:
         return f"{value:,.0f}"
     if unit == "plain":
         return f"{value:.12g}"
-    return f"{_small(value):,.{_places(value)}f}"
+    # A ratio of 0.000036 is none: more digits would say that somebody knows them.
+    places = _places(value, most=3)
+    return f"{_small(round(value, places)):,.{places}f}"
 
 
-def _places(value: float) -> int:
+def _places(value: float, *, most: int = 6) -> int:
     """Two decimals; none from a thousand on, and more where two would show nothing of a small number."""
     size = abs(value)
     if size >= 1000:
         return 0
-    return 2 if size == 0 or size >= 0.01 else min(6, 1 - math.floor(math.log10(size)))
+    return 2 if size == 0 or size >= 0.01 else min(most, 1 - math.floor(math.log10(size)))
 
 
 def _small(value: float) -> float:

@@ -1,7 +1,7 @@
 """The tables of the page: columns with their units, and rows of plain values.
 
 ``{"columns": [{"key", "label", "unit"}], "rows": [{key: value}]}``; a missing value is None. Months, drawdowns and
-costs are counted from the bar after the first decision, as ``result.returns`` is.
+costs are counted from the first bar of ``result.returns``.
 """
 
 from __future__ import annotations
@@ -160,20 +160,24 @@ def trading(result: Result) -> dict[str, Any]:
 
 
 def diagnostics(result: Result) -> dict[str, Any]:
-    """Return the findings by rule: severity, how often, how many symbols, the first date, and what it means."""
+    """Return the findings by rule and meaning: severity, how often, how many symbols, the first date, and what it
+    means.
+    """
     order = {"error": 0, "warning": 1, "info": 2}
     rows = []
-    for rule in result.diagnostics["rule"].unique(maintain_order=True):
-        part = result.diagnostics.filter(pl.col("rule") == rule).sort("date", "symbol")
+    for (rule, severity, detail), found in result.diagnostics.group_by(
+        "rule", "severity", "detail", maintain_order=True
+    ):
+        part = found.sort("date", "symbol")
         names = [name for name in part["symbol"].unique(maintain_order=True).to_list() if name]
         rows.append(
             {
                 "rule": rule,
-                "severity": part["severity"][0],
+                "severity": severity,
                 "count": int(part["count"].sum()),
                 "symbols": ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else ""),
                 "first": str(part["date"][0]),
-                "detail": part["detail"][0],
+                "detail": detail,
             }
         )
     rows.sort(key=lambda row: (order.get(row["severity"], 3), row["rule"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quantlab.core import InputError
+from quantlab.core import InputError, KindError
 from quantlab.core._arguments import integer
 
 
@@ -56,6 +56,8 @@ def rolling_folds(bars: int, *, train: int, test: int, purge: int = 0, anchored:
     train = integer(train, name="train", low=2)
     test = integer(test, name="test", low=1)
     purge = integer(purge, name="purge", low=0)
+    if not isinstance(anchored, bool):
+        raise KindError(f"`anchored` must be True or False, received {type(anchored).__name__}.")
     need = train + purge + test
     if bars < need:
         raise InputError(

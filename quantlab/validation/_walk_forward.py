@@ -108,10 +108,11 @@ def walk_forward(
     1. Every variant of the grid: ``strategy(bars, **params)`` once, ``simulate`` once, over all bars.
     2. Every fold: the variant with the highest objective of its returns inside the training window is chosen; among
     equals
-       the first of the grid. Returns begin on the bar after a variant's first decision. All variants of a fold are
-       scored on the same bars: from the first on which each of them has returns to the window's end. A variant with
-       returns on fewer than half of the window's bars, or ruined before the window's end, is left out: it cannot win,
-       and does not shorten the common bars. Nor can one with an undefined objective win.
+       the first of the grid. Returns begin on the bar after a variant's first decision, and with the fill "same_close"
+       on that of the decision, whose fills cost there. All variants of a fold are scored on the same bars: from the
+       first on which each of them has returns to the window's end. A variant with returns on fewer than half of the
+       window's bars, or ruined before the window's end, is left out: it cannot win, and does not shorten the common
+       bars. Nor can one with an undefined objective win.
     3. The chosen variant's decision rows from the bar before the test window on are held. Where it differs from the
     fold
        before, its standing target (its newest decision row up to that bar) is a decision at the bar before the test
@@ -298,7 +299,7 @@ def _lead(trial: _Trial) -> int:
 
 def _inside(returns: Panel, window: slice, bars: int) -> Panel:
     """The returns on the bars of ``window``."""
-    # Returns end with the last bar and begin on the bar after the first decision.
+    # Returns end with the last bar and begin with the first that can have a fill.
     missing = bars - len(returns)
     return _rows(returns, slice(max(window.start - missing, 0), max(window.stop - missing, 0)))
 

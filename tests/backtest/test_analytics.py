@@ -72,6 +72,14 @@ def test_a_flat_benchmark_correlates_with_nothing(result):
     assert np.isnan(result.rolling(20, benchmark=flat).values[:, 2]).all()
 
 
+def test_a_window_that_no_bar_fills_is_refused(result):
+    count = len(result.returns)
+    assert np.isfinite(result.rolling(count).values[-1]).all()
+    with pytest.raises(InputError, match=rf"`window` must be at most the number of returns \({count}\)") as caught:
+        result.rolling(count + 1)
+    assert "first decision" in caught.value.hint
+
+
 def test_rolling_refuses(result):
     with pytest.raises(InputError, match="`window` must be an integer >= 2"):
         result.rolling(1)

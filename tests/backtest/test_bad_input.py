@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import quantlab
 from quantlab.backtest import reference, reference_orders, simulate, simulate_orders
 from quantlab.core import DataError, InputError, KindError, LabelError, Panel, QuantlabError, as_bars
 from quantlab.execution import (
@@ -24,6 +25,7 @@ from quantlab.execution import (
     Interest,
     NoMargin,
     Proportional,
+    RegT,
     SquareRootImpact,
 )
 
@@ -91,14 +93,26 @@ CASES = {
     "other_symbols": (
         {"weights": weights([[0.5, 0.5, 0.0]], symbols=("A", "X", "C"))},
         LabelError,
-        r"`weights` and `bars` differ in symbols: position 1 holds X on the left and B on the right\.",
-        "weights.select",
+        r"`weights` and `bars` differ in symbols: bars has no X\.",
+        "load the bars with it",
+    ),
+    "a_symbol_of_another_case": (
+        {"weights": weights([[0.5, 0.5, 0.0]], symbols=("a", "B", "C"))},
+        LabelError,
+        r"`weights` and `bars` differ in symbols: bars has no a\.",
+        "did you mean A?",
+    ),
+    "more_symbols": (
+        {"weights": weights([[0.5, 0.5, 0.0, 0.0, 0.0]], symbols=("A", "B", "C", "Y", "Z"))},
+        LabelError,
+        r"`weights` and `bars` differ in symbols: bars has no Y and 1 more\.",
+        "`weights.select(bars.symbols)`",
     ),
     "fewer_symbols": (
         {"weights": weights([[0.5, 0.5]], symbols=("A", "B"))},
         LabelError,
-        r"the left has 2 symbols and the right 3",
-        None,
+        r"`weights` and `bars` differ in symbols: `weights` has no C\.",
+        "`bars.select(weights.symbols)`, or give the others a column of 0",
     ),
     "symbols_in_another_order": (
         {"weights": weights([[0.5, 0.5, 0.0]], symbols=("B", "A", "C"))},
@@ -127,11 +141,12 @@ CASES = {
         "0.05 is 5 %",
     ),
     "unknown_fill": (
-        {"fill": "next_tick"},
+        {"fill": "tomorrow"},
         InputError,
-        r'`fill` must be "next_open", "next_close", "vwap", "same_close" or a Fill, received \'next_tick\'',
+        r'`fill` must be "next_open", "next_close", "vwap", "same_close" or a Fill, received \'tomorrow\'',
         "next_close",
     ),
+    "a_slip_of_a_fill": ({"fill": "nextopen"}, InputError, r"received \'nextopen\'", 'did you mean "next_open"?'),
     "a_fill_that_is_a_number": ({"fill": 1}, InputError, "`fill` must be .* or a Fill, received 1", None),
     "an_average_price_that_is_not_there": (
         {"fill": "vwap"},
@@ -174,7 +189,15 @@ CASES = {
         r'`untradable` must be "keep" or "make_room", received \'drop\'',
         None,
     ),
-    "exits_that_are_a_number": ({"exits": 0.1}, KindError, "`exits` must be Exits, received float", "stop_loss"),
+    "exits_that_are_a_number": (
+        {"exits": 0.1},
+        KindError,
+        "`exits` must be Exits, received float",
+        "ql.execution.Exits(stop_loss=0.1)",
+    ),
+    "a_delisting_in_percent": ({"delisting": 30}, InputError, "`delisting` is a return of at most 10", "-0.3 for 30 %"),
+    "a_word_for_true": ({"strict": "no"}, KindError, "`strict` must be True or False, received str", None),
+    "a_number_for_true": ({"strict": 1}, KindError, "`strict` must be True or False, received int", None),
     "rebalancing_by_calendar": (
         {"rebalance": "month_end"},
         KindError,
@@ -438,11 +461,45 @@ def test_a_strict_account_names_the_decision_that_was_sized_at_its_fill(run):
         run(weights, BARS, account=account, fill=Fill("next_close", delay=2))
 
 
-@pytest.mark.parametrize("run", [simulate_orders, reference_orders])
-def test_a_strict_account_refuses_orders(run):
-    orders = Panel([[1000.0, NAN, NAN]], BARS.dates[[1]], BARS.symbols)
-    with pytest.raises(InputError, match=r"The decision of 2024-01-02 needs more than the buying power"):
-        run(orders, BARS, account=Account(buying_power="strict", cash=1000), fill="next_close")
+ORDER_RUNS = pytest.mark.parametrize("run", [simulate_orders, reference_orders])
+STRICT_ACCOUNT = Account(buying_power="strict", cash=1000)
+
+
+@ORDER_RUNS
+@pytest.mark.parametrize(
+    ("kind", "row", "asked"),
+    [
+        ("shares", [1000.0, NAN, NAN], "1,000 A, worth 11,000.00"),
+        ("shares", [1000.0, -0.0, NAN], "1,000 A, worth 11,000.00"),
+        ("value", [11000.0, -21.0, NAN], "11,000.00 of A, -21.00 of B, worth 11,021.00"),
+        ("target_shares", [1000.0, 0.0, NAN], "targets of 1,000 A, 0 B, worth 11,000.00"),
+        ("target_value", [11000.0, NAN, NAN], "targets of 11,000.00 of A, worth 11,000.00"),
+    ],
+)
+def test_a_strict_account_refuses_orders_and_names_them(run, kind, row, asked):
+    orders = Panel([[NAN, 1.0, NAN], row], BARS.dates[:2], BARS.symbols)
+    sentence = rf"The decision of 2024-01-02 needs more than the buying power: it asks for {asked}, the equity is "
+    with pytest.raises(InputError, match=sentence):
+        run(orders, BARS, kind=kind, account=STRICT_ACCOUNT, fill="next_close")
+
+
+@ORDER_RUNS
+def test_a_strict_account_names_the_orders_of_a_table(run):
+    rows = [("A", 1, 5), ("B", 2, 300), ("A", 2, -700), ("B", 2, 1), ("A", 2, 1), ("B", 3, 1)]
+    table = pl.DataFrame(
+        {
+            "symbol": [symbol for symbol, _, _ in rows],
+            "date": [date(2024, 1, day) for _, day, _ in rows],
+            "shares": [shares for _, _, shares in rows],
+        }
+    )
+    worth = 301 * 21 + 701 * 11
+    asked = f"300 B, -700 A, 1 B and 1 more, worth {worth:,.2f}"
+    with pytest.raises(InputError, match=rf"The decision of 2024-01-02 .* it asks for {asked}, the equity is 1,000.00"):
+        run(table, BARS, account=STRICT_ACCOUNT, fill="next_close")
+    other = BARS.select(["C", "B", "A"])
+    with pytest.raises(InputError, match=rf"it asks for {asked}"):
+        run(table, other, account=STRICT_ACCOUNT, fill="next_close")
 
 
 @ENGINES
@@ -586,7 +643,116 @@ def test_orders_come_through_the_door_in_every_form():
         np.testing.assert_array_equal(simulate_orders(form, BARS).equity.values, want.equity.values)
 
 
+def test_the_ways_out_of_other_symbols_lead_out():
+    """Each hint is followed, for Panels and for frames."""
+    fewer = weights([[0.5, 0.5], [0.4, 0.4]], symbols=("A", "B"))
+    more = weights([[0.5, 0.5, 0.0, 0.0]], symbols=("A", "B", "C", "Z"))
+    for given in (fewer, more, fewer.to_frame(), more.to_frame()):
+        with pytest.raises(LabelError) as caught:
+            simulate(given, BARS)
+        way = caught.value.hint.split("`")[1]
+        names = {"ql": quantlab, "weights": given, "bars": BARS}
+        if way.startswith("bars"):
+            assert simulate(given, eval(way, names)).equity.shape == (4, 1)
+        else:
+            assert simulate(eval(way, names), BARS).equity.shape == (4, 1)
+    zeros = weights([[0.5, 0.5, 0.0], [0.4, 0.4, 0.0]])
+    np.testing.assert_array_equal(
+        simulate(fewer, BARS.select(fewer.symbols)).equity.values, simulate(zeros, BARS).equity.values
+    )
+    orders = Panel([[1.0, 2.0]], BARS.dates[:1], ("A", "B"))
+    with pytest.raises(LabelError, match="`orders` has no C") as caught:
+        simulate_orders(orders, BARS)
+    assert caught.value.hint.endswith("a column of NaN.")
+
+
+@pytest.mark.parametrize("run", [simulate, reference, simulate_orders, reference_orders])
+def test_no_word_counts_as_true(run):
+    given = GOOD if run in (simulate, reference) else ORDER
+    for strict in ("no", 0, None):
+        with pytest.raises(KindError, match="`strict` must be True or False"):
+            run(given, BARS, strict=strict)
+
+
 # What the bars say about themselves
+
+
+def named(result, rule):
+    columns = ("severity", "date", "symbol", "count")
+    return result.diagnostics.filter(pl.col("rule") == rule).select(*columns).rows()
+
+
+def test_prices_of_a_bar_that_contradict_one_another_are_listed():
+    close = [[10.0, 20.0], [10.0, 20.0], [10.0, NAN], [10.0, 20.0]]
+    fields = {
+        "open": [[10.0, 20.0], [10.0, 25.0], [10.0, NAN], [10.0, 20.0]],
+        "high": [[11.0, 21.0], [11.0, 21.0], [11.0, NAN], [9.5, 21.0]],
+        "low": [[9.0, 19.0], [9.0, 19.0], [12.0, NAN], [9.0, NAN]],
+    }
+    bars = bars_of(close, symbols=["B", "A"], **fields)
+    rows = make_weights(bars, {0: [0.1, 0.1]})
+    result = simulate(rows, bars, fill="next_close")
+    # The low of 12 is above the high of 11, and the close and the open of 10 are below it.
+    assert named(result, "inconsistent_bar") == [
+        ("warning", "2024-01-03", "B", 1),
+        ("warning", "2024-01-03", "B", 2),
+        ("warning", "2024-01-02", "A", 3),
+    ]
+    details = result.diagnostics.filter(pl.col("rule") == "inconsistent_bar")["detail"].to_list()
+    assert [detail.split(":")[0] for detail in details] == [
+        "the high is below the low",
+        "the close is not between low and high",
+        "the open is not between low and high",
+    ]
+    with pytest.raises(DataError, match="strict: inconsistent_bar at B 2024-01-03"):
+        simulate(rows, bars, fill="next_close", strict=True)
+    assert named(simulate_orders(ORDER, bars, fill="next_close"), "inconsistent_bar") != []
+    # Without highs and lows there is nothing to contradict; where prices touch, nothing does.
+    assert named(simulate(rows, replace(bars, high=None), fill="next_close"), "inconsistent_bar") == []
+    flat = bars_of(close, open=close, high=close, low=close)
+    assert named(simulate(make_weights(flat, {0: [0.1, 0.1]}), flat, fill="next_close"), "inconsistent_bar") == []
+
+
+def test_contradictions_are_found_in_every_part_of_long_bars():
+    close = np.full((100, 2), 10.0)
+    low = close.copy()
+    low[[17, 63, 99], [1, 0, 1]] = 10.5
+    bars = bars_of(close, high=close, low=low)
+    found = named(simulate(make_weights(bars, {0: [0.1, 0.1]}), bars, fill="next_close"), "inconsistent_bar")
+    assert found == [("warning", "2024-01-18", "B", 3)] * 2
+
+
+def test_symbols_that_the_bars_do_not_have_are_listed():
+    splits = [(symbol, "2024-01-03", "split", 2.0) for symbol in ("V", "W", "X", "Y", "Z", "b")]
+    borrow = pl.DataFrame({"symbol": ["B", "Q"], "date": [date(2024, 1, 1)] * 2, "rate": [0.1, 0.1]})
+    bars = replace(BARS, actions=table_of(splits), borrow=borrow)
+    margin = RegT(factors={"A": 2.0, "TQQQ": 3.0})
+    rates = Panel(np.full((4, 1), 1.1), MONDAY + np.arange(4), ["EUR"])
+    account = Account(margin=margin, currencies=Currencies({"SAP": "EUR", "c": "EUR"}, rates))
+    result = simulate(GOOD, bars, account=account)
+    found = result.diagnostics.filter(pl.col("rule") == "unknown_symbol").select(
+        "severity", "symbol", "count", "detail"
+    )
+    assert found.rows() == [
+        ("warning", "B", 1, "`actions` has b, which the bars do not have: did you mean B?"),
+        ("info", "", 5, "`actions` has V, W, X and 2 more, which the bars do not have"),
+        ("info", "", 1, "`borrow` has Q, which the bars do not have"),
+        ("warning", "C", 1, "`Currencies of` has c, which the bars do not have: did you mean C?"),
+        ("info", "", 1, "`Currencies of` has SAP, which the bars do not have"),
+        ("info", "", 1, "`margin factors` has TQQQ, which the bars do not have"),
+    ]
+    assert result.diagnostics.filter(pl.col("rule") == "unknown_symbol")["date"].unique().to_list() == ["2024-01-01"]
+    with pytest.raises(DataError, match="strict: unknown_symbol at B 2024-01-01"):
+        simulate(GOOD, bars, strict=True)
+    # Another selection of bars is meant, and so is one whose tables are those of the bars.
+    assert named(simulate(GOOD, replace(BARS, actions=table_of(splits[:5])), strict=True), "unknown_symbol") == [
+        ("info", "2024-01-01", "", 5)
+    ]
+    whole = replace(BARS, actions=table_of([("A", "2024-01-03", "split", 2.0)]))
+    some = whole.select(["B", "C"])
+    picked = GOOD.select(["B", "C"])
+    assert named(simulate(picked, some), "unknown_symbol") == []
+    assert named(simulate(GOOD, whole), "unknown_symbol") == []
 
 
 def test_an_undeclared_adjustment_is_said():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -927,10 +928,34 @@ def test_a_strategy_has_on_bar(strategy):
         run_events(strategy, make_bars([10.0]))
 
 
+def test_a_class_is_no_object():
+    class Strategy:
+        def on_bar(self, context):
+            raise AssertionError("nobody asks a class")
+
+    with pytest.raises(KindError, match=r"`strategy` must be an object, received the class Strategy\.") as caught:
+        run_events(Strategy, make_bars([10.0]))
+    assert caught.value.hint == "make one: `run_events(Strategy(), bars)`."
+
+
+@pytest.mark.parametrize("strict", ["no", 1, None])
+def test_strict_is_true_or_false(strict):
+    with pytest.raises(KindError, match="`strict` must be True or False"):
+        run_events(Script(), make_bars([10.0]), strict=strict)
+
+
+def test_contradicting_prices_are_listed_here_too():
+    bars = make_bars([[10.0]] * 2)
+    bars = replace(bars, high=bars.close, low=bars.close * 1.1)
+    found = run_events(Script(), bars, fill="next_close").diagnostics
+    assert found.filter(pl.col("rule") == "inconsistent_bar")["count"].to_list() == [2, 2]
+
+
 def test_a_strict_account_stops_the_run_and_names_the_day():
     bars = make_bars([[10.0]] * 4)
     account = Account(cash=1000.0, buying_power="strict")
-    with pytest.raises(InputError, match="The decision of 2024-01-02 needs more than the buying power, the equity is"):
+    asked = "The decision of 2024-01-02 needs more than the buying power: it asks for 500 A, worth 5,000.00, the equity"
+    with pytest.raises(InputError, match=asked):
         run_events(Script(_1=lambda c: c.order("A", 500)), bars, account=account, fill="next_close")
     with pytest.raises(InputError, match=r"2024-01-03 needs more than the buying power: it asks for 300.0% long"):
         run_events(
@@ -957,7 +982,7 @@ def test_the_day_of_an_order_that_was_too_large_beside_weights(weights):
 
     script = Script(_0=lambda c: c.target_weights([0.5]), _2=step)
     account = Account(cash=1000.0, buying_power="strict")
-    with pytest.raises(InputError, match="The decision of 2024-01-03 needs more than the buying power, the equity is"):
+    with pytest.raises(InputError, match="decision of 2024-01-03 needs more than the buying power: it asks for 500 A"):
         run_events(script, make_bars([[10.0]] * 4), account=account, fill="next_close")
 
 

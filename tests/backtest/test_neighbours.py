@@ -128,8 +128,9 @@ class TestVectorbt:
 
     def test_a_split_is_refused(self, vectorbt):
         bars = bars_of([10.0, 10.0, 5.0, 2.5], actions=[("A", 2, "split", 2.0), ("A", 3, "split", 2.0)])
-        with pytest.raises(InputError, match="the split of A on 2024-01-03 and 1 more changed a position"):
+        with pytest.raises(InputError, match="the split of A on 2024-01-03 and 1 more changed a position") as caught:
             held(bars, {0: [20.0]}).to_vectorbt()
+        assert "`ql.data.adjust(bars)`" in caught.value.hint
 
     def test_random_books(self, vectorbt):
         rng = np.random.default_rng(3)

@@ -23,8 +23,25 @@ def test_lines_equal_the_result():
     assert (np.asarray(equity.x, dtype="datetime64[D]") == DAYS).all()
     assert (drawdown.y[2:] == metrics.drawdowns(result.returns).values[:, 0]).all()
     assert (drawdown.y[:2] == 0).all()
-    assert result.plot().layout.yaxis.type == "log"
     assert "demo" in result.plot().layout.title.text
+
+
+def test_a_range_of_less_than_three_times_is_linear():
+    """A logarithmic axis of so little has one label."""
+    assert book([10.0, 10.0, 11.0, 9.0, 10.0, 12.0], 1.0).plot().layout.yaxis.type == "linear"
+    assert book([10.0, 10.0, 10.0, 29.0], 1.0).plot().layout.yaxis.type == "linear"
+    assert book([10.0, 10.0, 10.0, 30.0], 1.0).plot().layout.yaxis.type == "log"
+
+
+@pytest.mark.parametrize("top", [30.0, 47.0, 71.0, 99.0, 130.0, 700.0, 9e3, 1e6, 1e9, 1e14])
+@pytest.mark.parametrize("cash", [1e3, 2.1e4, 4.4e5, 1e6])
+def test_a_logarithmic_axis_has_labels_in_its_range(cash, top):
+    axis = book([10.0, 10.0, 10.0, top], 1.0, account=Account(cash=cash, lot=None)).plot().layout.yaxis
+    assert axis.type == "log"
+    assert 3 <= len(axis.tickvals) <= 10
+    assert all(0.89 * cash <= tick <= 1.13 * cash * top / 10 for tick in axis.tickvals)
+    # Each says its whole number: 2M, and not a small 2.
+    assert axis.tickformat == "~s"
 
 
 def test_ruin_gets_a_linear_axis_and_a_mark():

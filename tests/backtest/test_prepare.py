@@ -98,7 +98,7 @@ def test_the_callers_column_order_changes_nothing(permutation, seed):
             volume=close[:, columns],
         )
         costs = Costs(slippage=SquareRootImpact(window=2, default=Bps(9)), borrow=Borrow(rate.select(symbols)))
-        foreign = Currencies({"B": "EUR"}, Panel(np.full((6, 1), 1.1), bars.dates, ["EUR"]))
+        foreign = Currencies({"D": "EUR"}, Panel(np.full((6, 1), 1.1), bars.dates, ["EUR"]))
         account = Account(margin=RegT(factors={"D": 2.0}), currencies=foreign)
         plan = plan_of(bars, costs=costs, account=account, fill="vwap", delisting=-0.3)
         panel = Panel(weights[:, columns], bars.dates[[1, 2]], symbols)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from quantlab.execution import _kernel_types as k
 from ._prepared import INF, NAN, NEW_YORK, bars_of, found, rules, weigh
 
 
-def test_actions_are_sorted_by_bar_asset_and_kind():
+def test_actions_are_sorted_by_bar_and_in_the_order_of_their_booking():
     rows = [
         ("B", "2024-01-02", "delisting", -0.3),
         ("A", "2024-01-03", "dividend", 1.0, "2024-01-04"),
@@ -76,7 +75,7 @@ def test_actions_beside_the_sessions_of_intraday_bars_do_nothing():
 def test_payments():
     rows = [
         ("A", "2024-01-02", "dividend", 1.0),  # unknown: with the ex-date
-        ("A", "2024-01-02", "dividend", 2.0, "2024-01-04"),
+        ("A", "2024-01-02", "special_dividend", 2.0, "2024-01-04"),
         ("B", "2024-01-02", "dividend", 3.0, "2024-02-01"),  # after the last bar
         ("B", "2024-01-03", "dividend", 4.0, "2024-01-01"),  # nobody is paid before the ex-date
         ("B", "2024-01-03", "special_dividend", 5.0),
@@ -88,6 +87,11 @@ def test_payments():
     np.testing.assert_array_equal(world.pay_order, [0, 3, 4, 1, 2])
     finding = found(prepared, "unknown_pay_date")
     assert (finding.severity, finding.date, finding.symbol, finding.count) == ("info", "2024-01-02", "", 2)
+    finding = found(prepared, "pay_date_before_ex")
+    assert (finding.severity, finding.date, finding.symbol, finding.count) == ("warning", "2024-01-03", "B", 1)
+    assert "paid on the bar of its ex-date" in finding.detail
+    on_the_day = bars_of([1.0] * 3, actions=[("A", "2024-01-02", "dividend", 1.0, "2024-01-02")])
+    assert rules(weigh(on_the_day, {0: 1.0})) == []
 
 
 def test_a_table_without_pay_dates_pays_on_the_ex_date():
@@ -98,18 +102,18 @@ def test_a_table_without_pay_dates_pays_on_the_ex_date():
     assert found(prepared, "unknown_pay_date").count == 1
 
 
-def test_a_dividend_before_a_split_on_one_bar_is_paid_on_the_old_shares():
+def test_actions_of_one_bar_are_booked_by_date():
     days = np.array(["2024-01-05", "2024-01-08", "2024-01-09"], dtype="datetime64[D]")
     rows = [
         ("A", "2024-01-06", "dividend", 1.0, "2024-01-08"),
-        ("A", "2024-01-06", "split", 3.0),  # the dividend is counted in shares after a split of its date
+        ("A", "2024-01-06", "split", 3.0),  # comes before a dividend of its date
         ("A", "2024-01-07", "split", 4.0),
         ("A", "2024-01-08", "dividend", 0.5, "2024-01-08"),
         ("A", "2024-01-08", "split", 2.0),
     ]
     world = weigh(bars_of([1.0] * 3, dates=days, actions=rows), {0: 1.0}).inputs.world
-    np.testing.assert_array_equal(world.action_kind, [k.SPLIT] * 3 + [k.DIVIDEND] * 2)
-    np.testing.assert_array_equal(world.action_value, [3.0, 4.0, 2.0, 0.125, 0.5])
+    np.testing.assert_array_equal(world.action_kind, [k.SPLIT, k.DIVIDEND, k.SPLIT, k.SPLIT, k.DIVIDEND])
+    np.testing.assert_array_equal(world.action_value, [3.0, 1.0, 4.0, 2.0, 0.5])
 
 
 @pytest.mark.parametrize(
@@ -177,10 +181,17 @@ def test_prices_after_a_delisting_are_told():
     assert rules(weigh(bars, {0: [0.0, 0.1]})) == []
 
 
-@pytest.mark.parametrize("policy", ["drop", True, None, -1.5, NAN, INF])
+@pytest.mark.parametrize("policy", ["drop", True, None, -1.5, NAN, INF, 30, 10.5])
 def test_an_unknown_delisting_policy_is_refused(policy):
     with pytest.raises(InputError, match="`delisting`"):
         weigh(bars_of([1.0] * 3), {0: 1.0}, delisting=policy)
+
+
+def test_a_delisting_in_percent_is_told_that_it_is_a_fraction():
+    with pytest.raises(InputError, match=r"`delisting` is a return of at most 10 \(1,000 %\), received 30\.") as caught:
+        weigh(bars_of([1.0] * 3), {0: 1.0}, delisting=30)
+    assert "-0.3 for 30 %" in caught.value.hint
+    assert weigh(bars_of([1.0, 1.0, NAN]), {0: 1.0}, delisting=10).inputs.world.action_value.tolist() == [10.0]
 
 
 @settings(max_examples=60, deadline=None)
@@ -196,6 +207,7 @@ def test_actions_land_as_a_plain_loop_says(data):
                 st.sampled_from(names), st.integers(-1, 14), st.sampled_from(kinds), st.integers(0, 20) | st.none()
             ),
             max_size=8,
+            unique_by=lambda row: row[:3],
         )
     )
     table = []
@@ -213,18 +225,14 @@ def test_actions_land_as_a_plain_loop_says(data):
         if np.datetime64(day) < sessions[0] or bar(day) == len(sessions):
             continue
         paid = bar(pay[0]) if pay and "dividend" in kind else bar(day)
-        place = (bar(day), sorted(names).index(symbol), KINDS[kind], np.datetime64(day))
+        place = (bar(day), day, kind == "delisting", sorted(names).index(symbol), KINDS[kind])
         # Bars sort their table by the name of the kind.
         want.append((*place, kind, value, max(paid, bar(day))))
-    want.sort(key=lambda row: row[:5])
+    want.sort(key=lambda row: row[:6])
     assert world.action_bar.tolist() == [row[0] for row in want]
-    assert world.action_asset.tolist() == [row[1] for row in want]
-    assert world.action_kind.tolist() == [row[2] for row in want]
-    assert world.action_pay.tolist() == [row[6] for row in want]
-    values = []
-    for row in want:
-        splits = [r[5] for r in want if r[:3] == (*row[:2], k.SPLIT) and r[3] > row[3] and row[2] == k.DIVIDEND]
-        values.append(row[5] / math.prod(splits))
-    np.testing.assert_allclose(world.action_value, values, rtol=1e-12)
+    assert world.action_asset.tolist() == [row[3] for row in want]
+    assert world.action_kind.tolist() == [row[4] for row in want]
+    assert world.action_value.tolist() == [row[6] for row in want]
+    assert world.action_pay.tolist() == [row[7] for row in want]
     assert sorted(world.pay_order.tolist()) == list(range(len(want)))
     assert (np.diff(world.action_pay[world.pay_order]) >= 0).all()

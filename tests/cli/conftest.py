@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from quantlab.cli import _compiling
 from quantlab.core.periods import sessions
 from quantlab.core.rng import generator
 from quantlab.data import Store
@@ -100,6 +101,8 @@ def desk(toy_store, tmp_path, monkeypatch):
     (tmp_path / "conf" / "toy.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
+    # Whether the engine is compiled already depends on the tests that ran before.
+    monkeypatch.setattr(_compiling, "cached", lambda: True)
     return tmp_path
 
 

@@ -165,8 +165,9 @@ FILL = 'fill = "next_close"'
         ),
         ("slippage_bps = 5", "slippage = 5", "`costs.slippage` must be a table, received 5."),
         ("slippage_bps = 5", "slippage = {}", "`costs.slippage.model` is missing."),
-        (BORROW, 'borrow = "cheap"', "`costs.borrow.rate` must be a fraction per year, zero or more, such as 0.005"),
-        (BORROW, "borrow = -0.1", "`costs.borrow.rate` must be a fraction per year, zero or more, such as 0.005"),
+        (BORROW, 'borrow = "cheap"', "`costs.borrow.rate` must be a fraction per year, 0 to 10, such as 0.005"),
+        (BORROW, "borrow = -0.1", "`costs.borrow.rate` must be a fraction per year, 0 to 10, such as 0.005"),
+        (BORROW, "borrow = 25.0", "`costs.borrow.rate` must be a fraction per year, 0 to 10, such as 0.005"),
         (BORROW, "borrow = { rat = 1 }", "unknown key `rat` in [costs.borrow]."),
         (BORROW, 'fees = "eu"', '`costs.fees` must be "us_equity", or a list of rows'),
         (BORROW, "fees = [[1, 2]]", '`costs.fees` must be "us_equity", or a list of rows'),
@@ -202,6 +203,11 @@ FILL = 'fill = "next_close"'
             '`backtest.fill` "vwap" is an estimate that takes no `delay`.',
         ),
         (FILL, "delisting = -2", '`backtest.delisting` must be "table", "last_price" or a return such as -0.3'),
+        (
+            FILL,
+            "delisting = 30",
+            '`backtest.delisting` must be "table", "last_price" or a return such as -0.3, from -1',
+        ),
         (FILL, "delisting = true", '`backtest.delisting` must be "table", "last_price" or a return such as -0.3'),
         ("[walk_forward]", "[exits]\nstop_loss = 1.5\n[walk_forward]", "`exits.stop_loss` must be a fraction"),
         ("[walk_forward]", "[exits]\nstop = 1\n[walk_forward]", "unknown key `stop` in [exits]."),
@@ -233,6 +239,32 @@ def test_what_cannot_work_is_refused_beforehand(configured, old, new, message):
     with pytest.raises(InputError) as caught:
         _run.prepare(Path(configured(old, new)))
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (CASH, "interest = { debit = 1.5 }", "`account.interest.debit`: Interest debit must be below 1"),
+        (CASH, "interest = { debit = [[5, 0.1]] }", "`account.interest.debit`: The lower ends of Tiers must ascend"),
+        (CASH, "interest = { credit = [[0, 0.1], [0, 0.2]] }", "`account.interest.credit`: The lower ends of Tiers"),
+        (CASH, 'interest = { short = { "soon" = 0.1 } }', "`account.interest.short`: A date of Interest short must be"),
+        (
+            "{ per_share = 0.005, minimum = 1.0, maximum = 0.01 }",
+            "{ tiers = [[10, 0.005]] }",
+            "`costs.commission`: ",
+        ),
+        (BORROW, 'fees = [["soon", 0, 0, 0, 0]]', "`costs.fees`: "),
+        ("slippage_bps = 5", 'slippage = { model = "square_root", window = 1 }', "`costs.slippage`: "),
+        (CASH, 'margin = { model = "reg_t", factors = { A = -1 } }', "`account.margin`: "),
+    ],
+)
+def test_what_a_value_refuses_is_told_with_file_and_key(configured, old, new, message):
+    path = configured(old, new)
+    with pytest.raises(ConfigError) as caught:
+        load(Path(path))
+    assert caught.value.message.startswith(f"{path}: {message}")
+    assert caught.value.message.endswith(".")
+    assert caught.value.message.count("Hint") == 0
 
 
 def test_every_policy_reaches_backtest_and_walk_forward(configured):

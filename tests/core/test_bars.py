@@ -382,3 +382,39 @@ def test_tables_that_are_none(bars: Bars, tables: dict, error: type[Exception], 
     with pytest.raises(error) as caught:
         dataclasses.replace(bars, **tables)
     assert caught.value.message == said
+
+
+def test_a_row_that_stands_twice_is_refused_with_its_keys(bars: Bars) -> None:
+    """Each of the two would be booked."""
+    doubled = pl.concat([ACTIONS, ACTIONS])
+    first = dataclasses.replace(bars, actions=ACTIONS).actions.row(0, named=True)
+    with pytest.raises(LabelError) as caught:
+        dataclasses.replace(bars, actions=doubled)
+    said = f"The {first['kind']} of {first['symbol']} {first['date']} and "
+    assert caught.value.message.startswith(said)
+    assert caught.value.message.endswith("stand twice in `actions`.")
+    assert "one row per symbol, date and kind" in caught.value.hint
+    two = pl.concat([ACTIONS, ACTIONS.filter(pl.col("kind") == "split")])
+    with pytest.raises(LabelError, match=r"^The split of \w+ 2014-06-09 stands twice in `actions`\."):
+        as_bars(bars.close, actions=two)
+    with pytest.raises(LabelError, match=r"^The borrow row of \w+ 2014.*stand twice in `borrow`\. Hint: keep"):
+        as_bars(bars.close, borrow=pl.concat([BORROW, BORROW]))
+    # Another value on the same keys is the same action, and what concerns no bar is left out.
+    other = ACTIONS.filter(pl.col("kind") == "split", pl.col("date") == D2).with_columns(value=pl.lit(3.0))
+    with pytest.raises(LabelError, match="stands twice"):
+        as_bars(bars.close, actions=pl.concat([ACTIONS, other]))
+    elsewhere = pl.concat([ACTIONS, ACTIONS.with_columns(symbol=pl.lit("ELSE"))])
+    assert as_bars(bars.close, actions=pl.concat([elsewhere, elsewhere.tail(1)])).actions.height > 0
+
+
+def test_bars_know_the_symbols_of_tables_that_they_do_not_have(bars: Bars) -> None:
+    strange = ACTIONS.with_columns(symbol=pl.lit("aapl")).head(1).with_columns(date=pl.lit(date(2014, 6, 9)))
+    made = dataclasses.replace(bars, actions=pl.concat([ACTIONS.filter(pl.col("symbol") == "AAPL"), strange]))
+    assert made._strangers == {"actions": ("aapl",)}
+    # A selection leaves out on purpose, and forgets nothing.
+    assert made.select("AAPL")._strangers == {"actions": ("aapl",)}
+    assert made.select("MSFT")._strangers == {"actions": ("aapl",)}
+    assert made.between(end="2014-06-06")._strangers == {"actions": ("aapl",)}
+    assert pickle.loads(pickle.dumps(made))._strangers == made._strangers
+    assert made.content_hash == dataclasses.replace(made).content_hash
+    assert bars._strangers == {}

@@ -93,8 +93,35 @@ def test_zones_become_utc_and_clock_times_without_one_are_refused() -> None:
         np.testing.assert_array_equal(as_panel(back).dates, panel.dates)
         with pytest.raises(
             KindError, match=r"^Column t has clock times without a time zone\. Hint: `\.cast\(pl\.Date\)`"
-        ):
+        ) as caught:
             as_panel(pl.DataFrame({"t": times, "A": [1.0]}))
+        # A zone that the hint guessed would shift the times of who takes them out of `bars.dates`.
+        assert '"UTC" for times out of `bars.dates`' in caught.value.hint
+        assert "New_York" not in caught.value.hint
+
+
+def test_midnights_without_a_zone_are_days_as_pandas_writes_them() -> None:
+    for unit in ("ms", "us", "ns"):
+        days = pl.Series("index", [datetime(2024, 1, 2), datetime(2024, 1, 3)]).dt.cast_time_unit(unit)
+        frame = pl.DataFrame({"index": days, "A": [1.0, 2.0]})
+        for each in (frame, frame.lazy(), frame.rename({"A": "close"}).with_columns(symbol=pl.lit("A"))):
+            panel = as_panel(each)
+            assert panel.dates.dtype == np.dtype("datetime64[D]")
+            assert [str(day) for day in panel.dates] == ["2024-01-02", "2024-01-03"]
+    assert Panel([[1.0]], [datetime(2024, 1, 2)], ["A"]).dates.dtype == np.dtype("datetime64[D]")
+    # With a zone a midnight is a moment.
+    zoned = frame.with_columns(pl.col("index").dt.replace_time_zone("UTC"))
+    assert as_panel(zoned).dates.dtype == np.dtype("datetime64[us]")
+
+
+def test_the_way_from_pandas_that_the_hint_shows() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"A": [1.0, 2.0]}, index=pandas.DatetimeIndex(["2024-01-02", "2024-01-03"]))
+    with pytest.raises(KindError) as caught:
+        as_panel(table)
+    assert "`pl.from_pandas(frame.reset_index())`" in caught.value.hint
+    panel = as_panel(pl.from_pandas(table.reset_index()))
+    assert [str(day) for day in panel.dates] == ["2024-01-02", "2024-01-03"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def test_times_with_a_zone_become_utc() -> None:
             KindError,
             "`dates` has clock times without a time zone.",
         ),
-        (pl.Series([datetime(2024, 1, 2)]), KindError, "`dates` has clock times without a time zone."),
+        (pl.Series([datetime(2024, 1, 2, 9)]), KindError, "`dates` has clock times without a time zone."),
+        ([datetime(2024, 1, 2), datetime(2024, 1, 3, 9)], KindError, "`dates` has clock times without a time zone."),
         (pl.Series(["2024-01-02"]), KindError, "`dates` must be a Date or Datetime column, received String."),
         # Closes of a month would stand on its first day.
         (["2024-01-31", "2024-02"], KindError, "`dates` must be days or times, received 2024-02 at row 1."),

@@ -235,6 +235,39 @@ def test_what_the_dataset_says_of_itself_stands_first(bars, simulate):
     assert found[1:] == report.content(simulate(weights, bars), seed=1)["notices"]
 
 
+def test_the_page_says_from_which_equity_the_record_counts(bars, simulate):
+    """Interest on idle cash before the first decision is in the equity and in no return."""
+    weights = Panel([[0.2] * 5], bars.dates[300:301], bars.symbols)
+    earned = simulate(weights, bars, account=Account(interest=Interest(credit=0.05)))
+    told = report.content(earned, seed=1)
+    header, start = told["header"], float(earned.equity.values[300, 0])
+    assert start > earned.initial
+    assert (header["record_from"], header["record_base"]) == (str(bars.dates[300]), start)
+    total = rows(told)["total_return"][0]["value"]
+    assert header["final"] / header["record_base"] - 1 == pytest.approx(total, rel=1e-12)
+    notice = (
+        f"The track record counts from the close of {bars.dates[300]} and its equity of {start:,.0f}: what came of the "
+        "initial 1,000,000 before is in no metric."
+    )
+    assert notice in told["notices"]
+    assert notice in as_html(told).decode()
+    # Where nothing came before there is nothing to say.
+    plain = report.content(simulate(weights, bars), seed=1)
+    assert (plain["header"]["record_from"], plain["header"]["record_base"]) == (str(bars.dates[300]), 1e6)
+    assert not any("counts from" in notice for notice in plain["notices"])
+
+
+@pytest.mark.parametrize("row", [0, 300])
+def test_a_record_of_fills_at_the_decision_counts_from_before_them(bars, simulate, row):
+    """The costs of those fills are the record's."""
+    weights = Panel([[0.2] * 5], bars.dates[row : row + 1], bars.symbols)
+    told = report.content(simulate(weights, bars, fill="same_close"), seed=1)
+    header = told["header"]
+    assert header["final"] / header["record_base"] - 1 == pytest.approx(
+        rows(told)["total_return"][0]["value"], rel=1e-12
+    )
+
+
 def test_cards_say_how_their_intervals_were_made(result):
     told = report.content(result, seed=1)
     for card in told["cards"]:
@@ -323,6 +356,7 @@ def test_no_decision_is_no_track_record(idle):
     assert told["drawdowns"]["rows"] == []
     assert "costs" not in told["charts"]
     assert any("no track record" in notice for notice in told["notices"])
+    assert told["header"]["record_from"] is told["header"]["record_base"] is None
 
 
 def test_a_book_in_cash_has_a_record_and_no_trades(cash):
@@ -340,6 +374,15 @@ def test_three_bars_have_no_rolling_year(brief):
     told = report.content(brief, seed=1)
     assert "rolling" not in told["charts"]
     assert rows(told)["total_return"][0]["value"] == metrics.total_return(brief.returns).value
+
+
+def test_findings_of_one_rule_that_say_different_things_are_rows_of_their_own(bars, simulate):
+    close = bars.close
+    twisted = dataclasses.replace(bars, high=close, low=close * 1.01, open=close * 1.02)
+    found = report.content(simulate(Panel([[0.2] * 5], bars.dates[:1], bars.symbols), twisted), seed=1)["diagnostics"]
+    same = [row for row in found["rows"] if row["rule"] == "inconsistent_bar"]
+    assert [row["count"] for row in same] == [900 * 5] * 3
+    assert len({row["detail"] for row in same}) == 3
 
 
 def test_diagnostics_are_counted_by_rule(bars, simulate):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from quantlab.core import Bars, Frequency, InputError, Panel
+from quantlab.core import Bars, Frequency, InputError, Panel, _tables
 from quantlab.core._door import demand_known, row_slice
 from quantlab.core._labels import check_symbols
 from quantlab.data.schemas import ACTION_KINDS, CASH
@@ -98,13 +98,15 @@ def bars(believed: Believed, facts: Manifest, request: Request) -> Bars:
     panels = {name: Panel._trusted(found.pop(name), dates, symbols, frequency) for name in fields}
     if "member" not in panels and (member := _members(believed, facts, panels["close"], out)) is not None:
         panels["member"] = member
+    borrow = _parts.table_of(believed, facts, "borrow") if "borrow" in facts.tables else None
+    others = sorted(set(facts.symbols).difference(symbols))
     made = Bars(
         **panels,
         name=facts.dataset,
         adjusted=facts.adjusted,
         note=facts.note,
-        actions=_actions(believed, facts),
-        borrow=_parts.table_of(believed, facts, "borrow") if "borrow" in facts.tables else None,
+        actions=_tables.without(_actions(believed, facts), others),
+        borrow=_tables.without(borrow, others),
     )
     if kind == made.adjusted:
         return made
