@@ -125,7 +125,8 @@ class Context(View):
     def order_target(self, symbol: str, shares: float) -> OrderId | None:
         """Order at the market what brings the position to ``shares``, whole lots; return None when nothing is to do.
 
-        What was ordered at the market before and is not filled yet counts as done.
+        What was ordered at the market before and is not filled yet counts as done. Where an exit or another order may
+        be filled before it, an order that only reduces the position is ``reduce_only``.
         """
         asset = self._asset(symbol)
         target = self._form.units(self._form.number(shares, "target", asset, self.t), asset, self.t)
@@ -282,7 +283,6 @@ class Context(View):
             return None
         # What only closes must not open the other side when an exit or another order comes first.
         reduces = change * held < 0.0 and target * held >= 0.0 and abs(change) <= abs(held)
-        reduces = reduces and desk.may_close(asset, change)
         return desk.send(self._form.market(asset, change, reduce_only=reduces), self.t)
 
     def _weight_row(self, weights: Any) -> np.ndarray | None:

@@ -19,11 +19,9 @@ from quantlab.backtest._run import Inputs, Run
 from quantlab.execution._kernel_types import (
     AT_CLOSE,
     COUNT_CANCELLED,
-    LIMIT_OPEN,
     MARKET,
     MARKET_CLOSE,
     MARKET_OPEN,
-    NO_MARGIN,
     NO_NEXT_BAR,
     ORDER,
     RUINED,
@@ -233,27 +231,6 @@ class Desk:
         """Whether an order can still be filled."""
         k = self.ticket_of[identity]
         return k != WITHDRAWN if k < 0 else self.working.status[k] in (NO_NEXT_BAR, WORKING)
-
-    def may_close(self, asset: int, change: float) -> bool:
-        """Whether something else could reduce a position before a market order of this close is filled.
-
-        What only reduces is no part of the buying power, which it would free for what is bought at the same close:
-        with margin it is not asked for where nothing can come first.
-        """
-        terms = self.terms
-        if terms.margin_model == NO_MARGIN:
-            return True
-        late = terms.at == AT_CLOSE or self.delay > 1
-        exits = terms.time_stop > 0 or min(terms.stop_loss, terms.take_profit, terms.trailing) < np.inf
-        if late and exits:
-            return True
-        return any(
-            asked.asset == asset
-            and asked.kind not in _SURE
-            and left * change > 0.0
-            and (late or asked.kind == LIMIT_OPEN or (k >= 0 and self.working.triggered[k] != 0))
-            for _, asked, left, k in self._open_orders()
-        )
 
     def open_orders(self) -> Iterator[tuple[int, Asked, float, int]]:
         """Id, order, units that are left and ticket (below 0: none yet) of every open order, oldest ticket first;

@@ -129,8 +129,8 @@ class World(NamedTuple):
     interest : (1|T, C, 3, K), fraction per year in each band: debit, credit, short proceeds
     margin : (1|T, 13), the columns named above
     action_bar, action_kind, action_asset, action_other, action_pay : (A,) int64
-        Sorted by bar, asset, kind. ``action_other`` is the asset that a conversion turns into, else -1; ``action_pay``
-        is the bar of the payment, T when it lies behind the last.
+        Sorted by bar and, within it, as they are booked. ``action_other`` is the asset that a conversion turns into,
+        else -1; ``action_pay`` is the bar of the payment, T when it lies behind the last.
     action_value : (A,) float64
     pay_order : (A,) int64, actions sorted by ``action_pay``
     """

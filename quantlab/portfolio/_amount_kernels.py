@@ -40,7 +40,7 @@ from quantlab.execution._margin_kernels import (
     requirement,
     start_rates,
 )
-from quantlab.execution._ticket_kernels import certain, drop_ticket
+from quantlab.execution._ticket_kernels import certain, closing_part, drop_ticket
 from quantlab.portfolio._sizing_kernels import (
     ALL_BUYS,
     ALL_SELLS,
@@ -237,6 +237,10 @@ def stand(tickets, working, first, last, book):
         k = working.live[a]
         if tickets.reduce_only[k] == 0 and not is_new(k, tickets, first, last):
             add_ticket(k, working.left[k], sure, buys, sells, tickets, working)
+        elif tickets.reduce_only[k] == 1 and certain(k, tickets, working):
+            # It opens nothing, so nothing cuts it: what it closes is as good as closed.
+            i = tickets.asset[k]
+            sure[i] += closing_part(sure[i], working.left[k])
 
 
 @kernel(plain=True)

@@ -329,10 +329,10 @@ def with_splits(book: RandomBook, rng: np.random.Generator) -> RandomBook:
 def changes_of(bars):
     """Bar, symbol, and what shares and prices are multiplied by, by bar."""
     kinds = {"split": lambda v: (v, 1.0 / v), "spinoff": lambda v: (1.0, 1.0 - v)}
-    rows = bars.actions.filter(pl.col("kind").is_in(list(kinds))).sort("date", maintain_order=True).iter_rows(named=True)
+    table = bars.actions.filter(pl.col("kind").is_in(list(kinds))).sort("date", maintain_order=True)
     return [
         (int(np.searchsorted(bars.dates, np.datetime64(row["date"]))), row["symbol"], *kinds[row["kind"]](row["value"]))
-        for row in rows
+        for row in table.iter_rows(named=True)
     ]
 
 

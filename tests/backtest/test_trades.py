@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -17,6 +19,7 @@ from quantlab.execution import _kernel_types as kt
 from ._given import bars_of, held, weighed
 from ._plain_trades import trips_of
 from ._random_inputs import random_inputs
+from .conftest import make_bars
 
 NAN = np.nan
 
@@ -105,7 +108,11 @@ def test_a_split_rescales_a_trade(side):
 
 
 def test_two_splits_on_one_bar():
-    bars = bars_of([60.0, 60.0, 10.0, 11.0], actions=[("A", 2, "split", 2.0), ("A", 2, "split", 3.0)])
+    days = np.array(["2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09"], dtype="datetime64[D]")
+    bars = make_bars([60.0, 60.0, 10.0, 11.0], dates=days, actions=[("A", 2, "split", 2.0), ("A", 3, "split", 3.0)])
+    # The second falls on the Sunday before the bar of the first.
+    sunday = pl.when(pl.col("value") == 3.0).then(pl.date(2024, 1, 7)).otherwise(pl.col("date"))
+    bars = replace(bars, actions=bars.actions.with_columns(date=sunday))
     assert rows(held(bars, {0: [10.0]}), "shares", "entry_price", "exit_price", "pnl") == [(60.0, 10.0, 11.0, 60.0)]
     short = held(bars, {0: [-10.0]}).trades
     np.testing.assert_allclose(short.select("mae", "mfe").row(0), (0.1, 0.0), rtol=1e-13, atol=1e-15)

@@ -102,7 +102,8 @@ def make_bar(n: int = 1, t: int = 1, **given: Any) -> kt.Bar:
     reference = np.where(np.isnan(values["open"]), values["close"], values["open"])
     values["reference"] = row(given.pop("reference", reference), n)
     values["available"] = row(given.pop("available", np.inf), n)
-    values |= {"t": t, "fx": np.ones(1), "fx_known": np.ones(1), "known": make_impact(n), "coming": make_impact(n), "fees": np.zeros(4)}
+    values |= {"t": t, "fx": np.ones(1), "fx_known": np.ones(1), "fees": np.zeros(4)}
+    values |= {"known": make_impact(n), "coming": make_impact(n)}
     values |= {"margin": np.zeros(kt.MARGIN_COLUMNS), "month": 0, "session": t, "last": 0, "session_ends": 1}
     return kt.Bar(**(values | given))
 

@@ -1,4 +1,4 @@
-"""Section 2 of docs/engine.md: corporate actions, by asset and then by kind, and the payment of claims.
+"""Section 2 of docs/engine.md: corporate actions, in the order of their rows, and the payment of claims.
 
 An event is written down only where something was held. Its price is the one that its cash was counted at: what was sold
 per share, what was paid per share, or the price after a split.

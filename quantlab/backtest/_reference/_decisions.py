@@ -236,8 +236,13 @@ def _check_buying_power(state: State, fresh: list[Live], equity: float) -> None:
     asked = [live for live in [*book, *explicit] if any(live is one for one in fresh)]
 
     before = Sides(state.units(), [0] * state.market.assets, [0] * state.market.assets)
-    for live in standing:
-        before.add(live)
+    for live in [*book, *state.working()]:
+        i = live.order.asset
+        if any(live is one for one in standing):
+            before.add(live)
+        elif isinstance(live, Ticket) and live.reduce_only and _sure(live):
+            # It opens nothing, so nothing cuts it: what it closes is as good as closed.
+            before.sure[i] += closing_part(before.sure[i], live.left)
     asked = _borrowed(state, before, asked, equity)
     if state.terms.margin_model == kt.NO_MARGIN:
         return
