@@ -290,13 +290,15 @@ def afford(prices, equity, impact, tickets, working, first, last, bar, book, ter
     opened = 0
     for i in range(n):
         # What is left when nothing new opens.
-        held = opening_part(sure[i], all_sure[i] - sure[i])
-        all_sure[i] -= held
-        bought = opening_part(all_sure[i] + buys[i], all_buys[i] - buys[i])
-        sold = opening_part(all_sure[i] + sells[i], all_sells[i] - sells[i])
-        all_buys[i] -= bought
-        all_sells[i] -= sold
-        opened += 1 if held != 0.0 or bought != 0.0 or sold != 0.0 else 0
+        # Added, not taken off: what only closes then ends at 0, and what only opens where it was, to the last bit.
+        change, bought, sold = all_sure[i] - sure[i], all_buys[i] - buys[i], all_sells[i] - sells[i]
+        closed = closing_part(sure[i], change)
+        all_sure[i] = sure[i] + closed
+        covered = closing_part(all_sure[i] + buys[i], bought)
+        all_buys[i] = buys[i] + covered
+        reduced = closing_part(all_sure[i] + sells[i], sold)
+        all_sells[i] = sells[i] + reduced
+        opened += 1 if closed != change or covered != bought or reduced != sold else 0
     if opened == 0:
         return True
     least = need(all_sure, all_buys, all_sells, bar, book, terms)
