@@ -18,6 +18,7 @@ import _data_rows
 import _engine_rows
 import _quality_rows
 import _start_rows
+import _sweep_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +33,7 @@ BENCHES = {
     "engine: explicit orders": _engine_rows.explicit_orders,
     "engine: memory": _engine_rows.memory,
     "engine: compilation": _engine_rows.compilation,
+    "sweep": _sweep_rows.rows,
     "data: store": _data_rows.rows,
     "data: adjustment": _adjust_rows.rows,
     "data: quality": _quality_rows.rows,

@@ -1,9 +1,9 @@
 """quantlab: vectorised quant research, honest backtests, validation and tearsheets.
 
 The way data take: ``data`` (Parquet store to Bars) -> ``signals`` (Bars to scores) -> ``portfolio`` (scores to
-weights) -> ``backtest`` (weights to a Result, with ``execution``'s costs) -> ``metrics`` and ``validation`` (numbers
-with their uncertainty) -> ``report`` (one offline HTML file). ``core`` holds the types, ``ts`` and ``xs`` the
-whole-array operations.
+weights) -> ``backtest`` (weights to a Result, with ``execution``'s costs) -> ``study`` (thousands of them, all on
+record) -> ``metrics`` and ``validation`` (numbers with their uncertainty) -> ``report`` (one offline HTML file).
+``core`` holds the types, ``ts`` and ``xs`` the whole-array operations.
 
 Importing this package loads nothing: every name below is fetched from its room when it is first used.
 """
@@ -36,6 +36,7 @@ _HOME = {
     "as_panel": "quantlab.core",
     "bootstrap": "quantlab.validation",
     "simulate": "quantlab.backtest",
+    "sweep": "quantlab.study",
     "tearsheet": "quantlab.report",
     "walk_forward": "quantlab.validation",
 }
@@ -48,6 +49,7 @@ _ROOMS = {
     "portfolio": "quantlab.portfolio",
     "report": "quantlab.report",
     "signals": "quantlab.signals",
+    "study": "quantlab.study",
     "testing": "quantlab.testing",
     "ts": "quantlab.core.ts",
     "validation": "quantlab.validation",
@@ -83,6 +85,8 @@ __all__ = [
     "report",
     "signals",
     "simulate",
+    "study",
+    "sweep",
     "tearsheet",
     "testing",
     "ts",
@@ -92,7 +96,19 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from quantlab import backtest, core, data, execution, metrics, portfolio, report, signals, testing, validation
+    from quantlab import (
+        backtest,
+        core,
+        data,
+        execution,
+        metrics,
+        portfolio,
+        report,
+        signals,
+        study,
+        testing,
+        validation,
+    )
     from quantlab.backtest import simulate
     from quantlab.core import Bars, Frequency, Panel, QuantlabError, align, as_bars, as_panel, ts, xs
     from quantlab.data import Store
@@ -108,6 +124,7 @@ if TYPE_CHECKING:
         RegT,
     )
     from quantlab.report import tearsheet
+    from quantlab.study import sweep
     from quantlab.validation import bootstrap, walk_forward
 
 

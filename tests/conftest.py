@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,14 @@ settings.register_profile(
     "quantlab", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("quantlab")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests try is no trial of anybody's study."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUANTLAB_STUDIES", str(tmp_path_factory.mktemp("studies")))
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

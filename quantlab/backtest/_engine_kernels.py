@@ -332,6 +332,13 @@ def begin(bar, values, cursor, world, terms, tickets, book, working, log):
         log.tape[t, CASH] = log.tape[t - 1, CASH]
         return False
     morning(world, bar, cursor, book, working, tickets, terms, log)
+    return day(bar, values, terms, tickets, book, working, log)
+
+
+@kernel(plain=True, inline="always")
+def day(bar, values, terms, tickets, book, working, log):
+    """The fills and the marks of a bar whose morning is over; return whether there is something to decide on it."""
+    t = bar.t
     if book.flags[STOPPED] > 0:
         return False
     alive = market(values, bar, book, working, tickets, terms, log)

@@ -48,12 +48,17 @@ def weights_of(
     unlisted : "raise" | "cash"
     frame : whether the caller passed a frame, for hints
     """
-    if unlisted not in UNLISTED:
-        raise InputError(f'`unlisted` must be "raise" or "cash", received {unlisted!r}.')
+    demand_unlisted(unlisted)
     target, rows, findings = _on_bars(weights, bars, "weights", frame)
     _check_weights(target)
     target, replaced = _listed(target, rows, first, unlisted)
     return Decisions(target, rows), [*findings, *replaced]
+
+
+def demand_unlisted(unlisted: str) -> None:
+    """Raise InputError unless this is a policy for weights before a symbol's first price."""
+    if unlisted not in UNLISTED:
+        raise InputError(f'`unlisted` must be "raise" or "cash", received {unlisted!r}.')
 
 
 def amounts_of(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.cli._data import data
+from quantlab.cli._data import FINDINGS, data
 
 app = typer.Typer(
     add_completion=False,
@@ -17,8 +17,8 @@ app = typer.Typer(
     help="quantlab: signals, honest backtests, validation, tearsheets.",
     epilog=(
         "Exit codes: 0 done; 2 not done, and you can put it right (arguments, configuration, data); 3 done, with "
-        "findings (rows rejected, files not read, symbols not fetched, history restated, open findings of a check); "
-        "1 an error nobody foresaw; 130 interrupted."
+        "findings (rows rejected, files not read, symbols not fetched, history restated, open findings of a check, "
+        "variants failed); 1 an error nobody foresaw; 130 interrupted."
     ),
 )
 app.add_typer(data, name="data", short_help="Bring prices in, check them, decide about them.")
@@ -80,3 +80,50 @@ def tearsheet(
     if page is not None:
         _show.path(out, "Report", page)
         _show.path(out, "Numbers", page.with_suffix(".json"))
+
+
+@app.command(short_help="Run many variants of a strategy, and print the best.")
+def sweep(
+    config: ConfigFile,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads or processes, if not `sweep.workers`.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print where the table lies and its hash alone.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Run every variant of the grid in [sweep], and print the best with statistics corrected for the search.
+
+    Finished variants are kept: the same command goes on where it was stopped, and ends with the same hash of the table.
+    Exit code 3 when some of the variants failed.
+    """
+    from quantlab.cli import _show, _show_sweep, _sweep
+
+    plan, out = _sweep.prepare(config, workers=workers), _show.console()
+    with _show_sweep.Watching(out, plan, quiet=quiet) as watch:
+        found = _sweep.run(plan, watch)
+    table = _sweep.write(plan, found)
+    _show_sweep.outcome(out, plan, found, quiet=quiet)
+    _show_sweep.places(out, found, table)
+    if found.failed.height:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command(short_help="List what was tried, and the best of a study.")
+def studies(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A study; without one all are listed.")] = None,
+    log: Annotated[
+        str | None, typer.Option(help='A folder or the URL of a database; else $QUANTLAB_STUDIES or "studies".')
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best runs to print.")] = 10,
+    by: Annotated[str, typer.Option(metavar="METRIC", help="What ranks them.")] = "sharpe",
+    debug: Debug = False,
+) -> None:
+    """List the studies of a trial log; of one study its batches, and its best runs with statistics corrected for all
+    trials that it has on record.
+    """
+    from quantlab.cli import _show, _studies
+    from quantlab.study import TrialLog
+
+    out, trials = _show.console(), TrialLog(log)
+    if name is None:
+        _studies.studies(out, trials)
+    else:
+        _studies.study(out, trials, name, count=top, by=by)

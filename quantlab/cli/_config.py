@@ -1,9 +1,10 @@
-"""The configuration of a backtest: one TOML file, read once, refused whole at the first thing that it does not mean.
+"""The configuration of a backtest or sweep: one TOML file, read once, refused whole at the first thing that it does not
+mean.
 
 Every field's description is its rule, and completes the sentence "`table.key` must be ...". Paths of the store and of
 the report are relative to the current directory, since they belong to a run; the strategy's file is relative to the
 configuration, since the two belong together. The tables that say how to trade stand in ``_trading``,
-``_trading_account`` and ``_trading_costs``.
+``_trading_account`` and ``_trading_costs``, that of a sweep in ``_sweep_config``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from quantlab.cli._sweep_config import SweepTable
 from quantlab.cli._table import Table, Text
 from quantlab.cli._trading import BacktestTable, ExitTable, RebalancingTable
 from quantlab.cli._trading_account import AccountTable
@@ -109,6 +111,7 @@ class Config(Table):
     walk_forward: WalkForwardTable | None = None
     bootstrap: BootstrapTable | None = None
     report: ReportTable | None = None
+    sweep: SweepTable | None = None
 
 
 def load(path: Path) -> Config:

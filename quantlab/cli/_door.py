@@ -87,12 +87,17 @@ def _unforeseen(error: BaseException) -> str:
 def _strategy_frame(error: BaseException) -> traceback.FrameSummary | None:
     """The last frame in a strategy's file, if what came after it is not quantlab calling on its own behalf."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [place for place, frame in enumerate(frames) if _is_quantlab(frame.filename)]
+    own = [place for place, frame in enumerate(frames) if _is_quantlab(frame.filename) and not _passes_on(frame)]
     user = [place for place, frame in enumerate(frames) if _is_strategy(frame.filename)]
     if not user:
         return None
     called_into = own and own[-1] > user[-1]
     return None if called_into and not isinstance(error, QuantlabError) else frames[user[-1]]
+
+
+def _passes_on(frame: traceback.FrameSummary) -> bool:
+    """Whether a frame of quantlab only hands a call on: what it raises is the caller's doing."""
+    return Path(frame.filename).resolve() == _PACKAGE / "core" / "_shared.py"
 
 
 def _is_strategy(filename: str) -> bool:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from quantlab.cli import _compiling, _config, _strategy
 from quantlab.core import Bars, ConfigError, Panel
-from quantlab.execution import Account, Costs, Exits, Fill
-from quantlab.portfolio import Rebalancing
 
 if TYPE_CHECKING:
     from quantlab.backtest import Result
@@ -27,16 +25,12 @@ Progress = Callable[[str, int], Callable[[], None]]
 
 @dataclass(frozen=True)
 class Job:
-    """A configuration whose every part was found and accepted."""
+    """A configuration whose every part was found and accepted; the terms are keyword arguments of ``simulate``."""
 
     config: _config.Config
     bars: Bars
     strategy: Callable[..., Any]
-    costs: Costs
-    account: Account
-    fill: str | Fill
-    exits: Exits | None
-    rebalance: Rebalancing | None
+    terms: dict[str, Any]
     metrics: tuple[Callable[..., Estimate], ...]
 
 
@@ -58,8 +52,8 @@ def prepare(path: Path, *, report: str | None = None, needs_report: bool = False
     report : in place of the file's `report.path`
     needs_report : whether it is an error that there is none
     """
+    from quantlab.study._grid import variants
     from quantlab.validation._folds import rolling_folds
-    from quantlab.validation._grid import variants
 
     config = _config.load(path)
     if report is not None:
@@ -68,30 +62,21 @@ def prepare(path: Path, *, report: str | None = None, needs_report: bool = False
             raise ConfigError(f'The report must be a file name that ends in ".html", received {report!r}.')
         config = config.model_copy(update={"report": page.model_copy(update={"path": report})})
     if config.report is not None:
-        _demand_writable(Path(config.report.path))
+        demand_writable(Path(config.report.path), "report.path")
     elif needs_report:
         raise ConfigError(f"{path} has no table [report].", hint='add one with `path = "report.html"`, or use --path.')
     function = _strategy.find(config.strategy.function, path.parent)
     grid = config.walk_forward.grid if config.walk_forward else {}
     _strategy.demand_parameters(function, config.strategy.parameters, grid)
-    bars = _bars(config)
+    bars = bars_of(config)
     if (table := config.walk_forward) is not None:
         # The walk-forward asks the same later; here it costs nothing yet.
         rolling_folds(bars.shape[0], train=table.train, test=table.test, purge=table.purge, anchored=table.anchored)
         variants(table.grid, partial(function, **config.strategy.parameters))
-    job = Job(
-        config=config,
-        bars=bars,
-        strategy=function,
-        costs=config.costs.value(),
-        account=config.account.value(),
-        fill=config.backtest.value(),
-        exits=None if config.exits is None else config.exits.value(),
-        rebalance=None if config.rebalancing is None else config.rebalancing.value(),
-        metrics=_metrics(config.bootstrap),
-    )
-    _demand_fields(job)
-    return job
+    terms = terms_of(config)
+    metrics = _metrics(config.bootstrap)
+    demand_fields(bars, terms)
+    return Job(config, bars, function, terms, metrics)
 
 
 def compute(job: Job, progress: Progress) -> Outcome:
@@ -99,23 +84,12 @@ def compute(job: Job, progress: Progress) -> Outcome:
     from quantlab.backtest import simulate
     from quantlab.validation import bootstrap, walk_forward
 
-    config, trading = job.config, job.config.backtest
-    fixed = config.strategy.parameters
+    config, fixed = job.config, job.config.strategy.parameters
     step = progress("backtest", 1)
     weights = job.strategy(job.bars, **fixed)
     _demand_weights(weights, config.strategy.function)
-    policy: dict[str, Any] = {
-        "costs": job.costs,
-        "account": job.account,
-        "fill": job.fill,
-        "exits": job.exits,
-        "rebalance": job.rebalance,
-        "unlisted": trading.unlisted,
-        "untradable": trading.untradable,
-        "delisting": trading.delisting,
-    }
     _compiling.tell()
-    result = simulate(weights, job.bars, **policy, strict=trading.strict)
+    result = simulate(weights, job.bars, **job.terms, strict=config.backtest.strict)
     # What simulate cannot know, for the report's list of settings.
     result.settings.update(strategy=config.strategy.function, parameters=dict(fixed))
     step()
@@ -131,7 +105,7 @@ def compute(job: Job, progress: Progress) -> Outcome:
             purge=table.purge,
             anchored=table.anchored,
             progress=lambda done, of: step(),
-            **policy,
+            **job.terms,
         )
     estimates = []
     if (plan := config.bootstrap) is not None:
@@ -159,7 +133,8 @@ def write(job: Job, outcome: Outcome, progress: Progress) -> Path | None:
     return page
 
 
-def _bars(config: _config.Config) -> Bars:
+def bars_of(config: _config.Config) -> Bars:
+    """Return the bars of a configuration, with opens where its fills need them."""
     from quantlab.data import Store
 
     data = config.data
@@ -177,13 +152,28 @@ def _bars(config: _config.Config) -> Bars:
     return bars
 
 
-def _demand_fields(job: Job) -> None:
+def terms_of(config: _config.Config) -> dict[str, Any]:
+    """Return how to trade, as keyword arguments of ``simulate``, ``walk_forward`` and ``sweep``."""
+    trading = config.backtest
+    return {
+        "costs": config.costs.value(),
+        "account": config.account.value(),
+        "fill": trading.value(),
+        "exits": None if config.exits is None else config.exits.value(),
+        "rebalance": None if config.rebalancing is None else config.rebalancing.value(),
+        "unlisted": trading.unlisted,
+        "untradable": trading.untradable,
+        "delisting": trading.delisting,
+    }
+
+
+def demand_fields(bars: Bars, terms: dict[str, Any]) -> None:
     """Ask the bars for what costs and fills need of them, as simulate does after the strategy ran."""
     from quantlab.backtest._prepare_terms import plan_of
 
-    plan_of(job.bars, costs=job.costs, account=job.account, fill=job.fill, exits=job.exits, rebalance=job.rebalance)
-    if job.bars.volume is None:
-        job.costs.slippage_terms(job.bars)
+    plan_of(bars, **{name: terms[name] for name in ("costs", "account", "fill", "exits", "rebalance")})
+    if bars.volume is None:
+        terms["costs"].slippage_terms(bars)
 
 
 def _metrics(table: _config.BootstrapTable | None) -> tuple[Callable[..., Estimate], ...]:
@@ -200,17 +190,17 @@ def _metrics(table: _config.BootstrapTable | None) -> tuple[Callable[..., Estima
     return tuple(known[name] for name in table.metrics)
 
 
-def _demand_writable(path: Path) -> None:
-    """Refuse a report path that could not be written, before the work is done."""
+def demand_writable(path: Path, key: str) -> None:
+    """Refuse a file that could not be written, named by a key of the configuration, before the work is done."""
     if path.is_dir():
-        raise ConfigError(f"`report.path`: {path} is a folder.", hint="give the name of a file that ends in .html.")
+        raise ConfigError(
+            f"`{key}`: {path} is a folder.", hint=f"give the name of a file that ends in {path.suffix or '.html'}."
+        )
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir():
-        raise ConfigError(f"`report.path`: {folder} is a file, so that {path} cannot be written.")
+        raise ConfigError(f"`{key}`: {folder} is a file, so that {path} cannot be written.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"`report.path`: nobody but its owner can write into {folder}.", hint="choose another folder."
-        )
+        raise ConfigError(f"`{key}`: nobody but its owner can write into {folder}.", hint="choose another folder.")
 
 
 def _demand_weights(weights: Any, reference: str) -> None:

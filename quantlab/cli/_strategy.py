@@ -90,13 +90,16 @@ def _from_name(name: str) -> ModuleType:
         ) from error
 
 
-def demand_parameters(function: Callable[..., Any], given: Iterable[str], grid: Iterable[str]) -> None:
+def demand_parameters(
+    function: Callable[..., Any], given: Iterable[str], grid: Iterable[str], *, swept: bool = False
+) -> None:
     """Raise ConfigError unless ``function(bars, **given)`` can be called, and any of ``grid`` put in.
 
     Parameters
     ----------
     given : names of the keyword arguments in [strategy.parameters]
-    grid : names of those in [walk_forward.grid]
+    grid : names of those in [walk_forward.grid], or in [sweep.grid]
+    swept : whether the grid is that of a sweep, which gives a value to each of its parameters in every call
     """
     name = getattr(function, "__name__", "strategy")
     parameters = list(inspect.signature(function).parameters.values())
@@ -104,14 +107,17 @@ def demand_parameters(function: Callable[..., Any], given: Iterable[str], grid: 
     if first is None:
         raise ConfigError(f"Strategy {name} takes no bars.", hint=f"write it as `def {name}(bars, *, ...)`.")
     named = [p for p in parameters if p is not first and p.kind in (_Kind.KEYWORD_ONLY, _Kind.POSITIONAL_OR_KEYWORD)]
-    known, given = [p.name for p in named], list(given)
+    known, given, grid = [p.name for p in named], list(given), list(grid)
+    table_of_grid = "sweep.grid" if swept else "walk_forward.grid"
     if not any(p.kind is _Kind.VAR_KEYWORD for p in parameters):
-        for table, keys in (("strategy.parameters", given), ("walk_forward.grid", grid)):
+        for table, keys in (("strategy.parameters", given), (table_of_grid, grid)):
             for key in keys:
                 if key not in known:
                     near = difflib.get_close_matches(key, known, n=1)
                     hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(known) or 'none'}."
                     raise ConfigError(f"`{table}.{key}`: strategy {name} has no parameter `{key}`.", hint=hint)
-    missing = [p.name for p in named if p.default is _Kind.empty and p.name not in given]
+    there = [*given, *grid] if swept else given
+    missing = [p.name for p in named if p.default is _Kind.empty and p.name not in there]
     if missing:
-        raise ConfigError(f"Strategy {name} needs `{missing[0]}`.", hint="give it in [strategy.parameters].")
+        where = "[strategy.parameters] or [sweep.grid]" if swept else "[strategy.parameters]"
+        raise ConfigError(f"Strategy {name} needs `{missing[0]}`.", hint=f"give it in {where}.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from quantlab.core._errors import StoreError
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> Path:
+def write_atomic(path: str | os.PathLike[str], data: bytes | memoryview) -> Path:
     """Write ``data`` to ``path`` so that a reader, a crash or a full disk never meets half of it.
 
     The bytes go to a hidden file in the same folder, are forced to the disk, and take their name in one step; then

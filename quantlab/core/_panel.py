@@ -15,6 +15,7 @@ import numpy as np
 
 from quantlab.core import _door, _labels
 from quantlab.core._errors import InputError, KindError, LabelError
+from quantlab.core._shared import shared
 from quantlab.core.periods import Frequency, period_ends
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Panel:
     """
 
     __slots__ = ("dates", "frequency", "symbols", "values")
+
+    # Two questions about one Panel are the same question (``_shared``).
+    _never_changes = True
 
     # Without it NumPy would take a Panel for one element, and `array * panel` would be an array of Panels.
     __array_ufunc__ = None
@@ -137,6 +141,7 @@ class Panel:
 
     # Rows and columns
 
+    @shared
     def shift(self, lag: int = 1, *, lookahead: bool = False) -> Panel:
         """Return the Panel with every row moved ``lag`` bars later; the first ``lag`` rows become NaN (False for bool).
 
@@ -157,6 +162,7 @@ class Panel:
             out[:lag] = self.values[-lag:]
         return self._like(out)
 
+    @shared
     def between(self, start: DateLike | None = None, end: DateLike | None = None) -> Panel:
         """Return the rows with ``start <= date <= end``; None leaves that side open."""
         rows = _door.row_slice(self.dates, start, end)
@@ -171,6 +177,7 @@ class Panel:
         columns = np.array([place[name] for name in names], dtype=np.intp)
         return Panel._trusted(self.values.take(columns, axis=1), self.dates, names, self.frequency)
 
+    @shared
     def where(self, mask: Panel, other: float = np.nan) -> Panel:
         """Return the values where ``mask`` is true and ``other`` elsewhere.
 
@@ -194,6 +201,7 @@ class Panel:
         """Return ``function(self, *args, **kwargs)``, so that steps read in the order in which they happen."""
         return function(self, *args, **kwargs)
 
+    @shared
     def resample(self, rule: str | int) -> Panel:
         """Return the rows at the ends of periods: ``"month_end"``, ``"week_end"``, or every n bars (rows 0, n, 2n,
         ...).
@@ -244,6 +252,7 @@ class Panel:
 
     # Operators
 
+    @shared
     def _binary(self, other: object, function: Callable[[Any, Any], Any], *, swap: bool = False) -> Any:
         if isinstance(other, Panel):
             left, right, like = _matched(self, other)
@@ -256,6 +265,7 @@ class Panel:
             )
         else:
             return NotImplemented
+        function = _EXACT.get(function, function)
         with np.errstate(all="ignore"):
             out = function(right, left) if swap else function(left, right)
         return like._like(_fresh(out))
@@ -268,16 +278,16 @@ class Panel:
         return self._binary(other, function)
 
     def __add__(self, other: object) -> Panel:
-        return self._binary(other, _add)
+        return self._binary(other, operator.add)
 
     def __radd__(self, other: object) -> Panel:
-        return self._binary(other, _add, swap=True)
+        return self._binary(other, operator.add, swap=True)
 
     def __sub__(self, other: object) -> Panel:
-        return self._binary(other, _subtract)
+        return self._binary(other, operator.sub)
 
     def __rsub__(self, other: object) -> Panel:
-        return self._binary(other, _subtract, swap=True)
+        return self._binary(other, operator.sub, swap=True)
 
     def __mul__(self, other: object) -> Panel:
         return self._binary(other, operator.mul)
@@ -378,3 +388,7 @@ def _matched(left: Panel, right: Panel) -> tuple[np.ndarray, np.ndarray, Panel]:
 
 def _restore(values: np.ndarray, dates: np.ndarray, symbols: tuple[str, ...], frequency: Frequency | None) -> Panel:
     return Panel._trusted(values, dates, symbols, frequency)
+
+
+# What the operators do instead of NumPy's.
+_EXACT: dict[Callable[[Any, Any], Any], Callable[[Any, Any], Any]] = {operator.add: _add, operator.sub: _subtract}

@@ -6,6 +6,8 @@ import numpy as np
 
 from quantlab.core import DataError, InputError, KindError, Panel, PanelLike, as_panel
 from quantlab.core._labels import show
+from quantlab.core._shared import shared
+from quantlab.portfolio import _pick_kernels as kernels
 from quantlab.portfolio._calendar import Rebalance, decision_rows
 
 
@@ -69,22 +71,23 @@ def long_short(
     long_gross, short_gross = _sides(_size(top, "top"), _size(bottom, "bottom"), gross, net)
     if weighting not in ("equal", "score"):
         raise InputError(f'`weighting` must be "equal" or "score", received {weighting!r}.')
-    rows = decision_rows(panel, rebalance)
-    values = panel.values[rows]
-    if np.isinf(values).any():
-        at, column = (int(x[0]) for x in np.nonzero(np.isinf(values)))
-        where = f"{panel.symbols[column]} on {show(panel.dates[rows[at]])}"
-        raise DataError(f"The score of {where} is infinite.", hint="a score that does not exist is NaN.")
-    present = ~np.isnan(values)
+    rows, order, n = _ranking(panel, rebalance)
     # A book of two sides needs two names: with one it would be half of what was asked for.
-    enough = present.sum(axis=1) >= (2 if top and bottom else 1)
-    rows, values, present = (x[enough] for x in (rows, values, present))
-    longs, shorts = _picks(values, present, top, bottom, panel.symbols)
+    enough = n >= (2 if top and bottom else 1)
+    if not enough.all():
+        rows, order, n = rows[enough], order[enough], n[enough]
+    k_long, k_short = _sizes(n, top, bottom)
+    out = np.zeros(order.shape)
     if weighting == "equal":
-        above = below = np.ones(values.shape)
+        kernels.equal_legs(order, n, k_long, k_short, long_gross, short_gross, out)
     else:
+        values = panel.values[rows]
+        present = ~np.isnan(values)
+        place = np.empty(order.shape, dtype=np.int64)
+        np.put_along_axis(place, order, np.arange(order.shape[1])[None, :], axis=1)
+        longs, shorts = place < k_long[:, None], present & (place >= (n - k_short)[:, None])
         above, below = _beyond_median(values, present)
-    out = _leg(longs, above, long_gross) - _leg(shorts, below, short_gross)
+        out = _leg(longs, above, long_gross) - _leg(shorts, below, short_gross)
     return Panel._trusted(out, panel.dates[rows], panel.symbols, panel.frequency)
 
 
@@ -119,20 +122,32 @@ def _sides(top: float | int, bottom: float | int, gross: float, net: float | Non
     return (gross + net) / 2, (gross - net) / 2
 
 
-def _picks(
-    values: np.ndarray, present: np.ndarray, top: float | int, bottom: float | int, symbols: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bool masks of the symbols held long and short."""
-    n = present.sum(axis=1)
+@shared
+def _ranking(panel: Panel, rebalance: Rebalance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The decision rows (R,), their columns from the highest score to the lowest and then those without one (R, N), and
+    how many have a score (R,).
+    """
+    rows = decision_rows(panel, rebalance)
+    values = panel.values[rows]
+    if np.isinf(values).any():
+        at, column = (int(x[0]) for x in np.nonzero(np.isinf(values)))
+        where = f"{panel.symbols[column]} on {show(panel.dates[rows[at]])}"
+        raise DataError(f"The score of {where} is infinite.", hint="a score that does not exist is NaN.")
+    present = ~np.isnan(values)
+    by_name = np.argsort(np.array(panel.symbols), kind="stable")
+    descending = np.argsort(np.where(present, -values, np.inf)[:, by_name], axis=1, kind="stable")
+    answer = rows, by_name[descending], present.sum(axis=1)
+    for part in answer:
+        part.setflags(write=False)
+    return answer
+
+
+def _sizes(n: np.ndarray, top: float | int, bottom: float | int) -> tuple[np.ndarray, np.ndarray]:
+    """How many of n to hold long and short."""
     k_long, k_short = (_count(size, n) for size in (top, bottom))
     both = k_long + k_short
     k_long = np.where(both > n, np.maximum(n * k_long // np.maximum(both, 1), k_long > 0), k_long)
-    k_short = np.minimum(k_short, n - k_long)
-    by_name = np.argsort(np.array(symbols), kind="stable")
-    place = np.empty(values.shape, dtype=np.int64)
-    descending = np.argsort(np.where(present, -values, np.inf)[:, by_name], axis=1, kind="stable")
-    np.put_along_axis(place, by_name[descending], np.arange(values.shape[1])[None, :], axis=1)
-    return place < k_long[:, None], present & (place >= (n - k_short)[:, None])
+    return k_long, np.minimum(k_short, n - k_long)
 
 
 def _count(size: float | int, n: np.ndarray) -> np.ndarray:

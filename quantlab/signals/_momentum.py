@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from quantlab.core import InputError, Panel, PanelLike, as_panel, ts
+from quantlab.core._shared import shared
 from quantlab.core.periods import bars_per_year
 
 
+@shared
 def momentum(close: PanelLike, *, lookback: int = 252, skip: int = 21, kind: str = "simple") -> Panel:
     """Return the price change from ``lookback`` to ``skip`` bars ago; 252 and 21 give the classic 12-1 momentum.
 
@@ -63,6 +65,7 @@ def momentum(close: PanelLike, *, lookback: int = 252, skip: int = 21, kind: str
     return panel._like(out)
 
 
+@shared
 def time_series_momentum(
     close: PanelLike,
     *,

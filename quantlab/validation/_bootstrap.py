@@ -23,9 +23,9 @@ from quantlab.core.rng import resolve_seed
 from quantlab.metrics import Estimate
 from quantlab.metrics._estimate import normal_quantile
 from quantlab.metrics._sample import RESIDUE, Returns, sample
+from quantlab.study._strategy import demand_function, name_of
 from quantlab.validation import _resample_kernels as kernels
 from quantlab.validation._block_length import optimal_block_length
-from quantlab.validation._grid import demand_function, name_of
 
 METHODS = ("stationary", "circular", "iid")
 INTERVALS = ("percentile", "basic")

@@ -1,9 +1,9 @@
 """Walk-forward: choose parameters on the past, hold them on what follows, and keep one book through all of it.
 
-The strategy runs once per variant on all bars. Signals are causal, so that a decision row at bar t is what it would
-have been at bar t, and a window needs no warm-up of its own. One simulation per variant gives the returns that are
-scored in the training windows; one more, of the stitched decisions, gives the out-of-sample book with the real costs
-of changing parameters.
+Every variant runs once, on all bars, as in a sweep. Signals are causal, so that a decision row at bar t is what it
+would have been at bar t, and a window takes its warm-up from the bars before it. One run per variant gives the returns
+that are scored in the training windows (``_fold_scores``); one more, of the stitched decisions, gives the out-of-sample
+book with the real costs of changing parameters.
 
 The variants of a fold are scored on the same bars, because a variant that needs a long warm-up would otherwise be
 judged by a handful of returns, whose objective is wild and wins by luck.
@@ -12,6 +12,7 @@ judged by a handful of returns, whose objective is wild and wins by luck.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from quantlab.backtest import Result, simulate
 from quantlab.core import Bars, DataError, InputError, KindError, LabelError, Panel, as_panel
+from quantlab.core._arguments import integer
 from quantlab.core._door import date_series
 from quantlab.core._labels import difference, show
 from quantlab.core._lazy import lazy
@@ -27,13 +29,22 @@ from quantlab.core.periods import bars_per_year
 from quantlab.execution import Account, Costs, Exits, Fill
 from quantlab.metrics import sharpe
 from quantlab.portfolio import Rebalancing
+from quantlab.study._grid import Grid, as_grid
+from quantlab.study._job import Job, Terms
+from quantlab.study._record import parameter_columns
+from quantlab.study._strategy import call, demand_function, demand_taken, name_of
+from quantlab.study._tracks import tracks_of
+from quantlab.validation._fold_scores import FoldTrial, fold_trial, score
 from quantlab.validation._folds import Fold, rolling_folds
-from quantlab.validation._grid import call, demand_function, name_of, variants
+from quantlab.validation._recorded import recorded
 
 if TYPE_CHECKING:
     import polars as pl
 else:
     pl = lazy("polars")
+
+# Bytes for what variants share.
+_MEMORY = 256 * 2**20
 
 # Columns of the two tables that no parameter may be called after.
 _COLUMNS = (
@@ -86,7 +97,7 @@ class WalkForward:
 def walk_forward(
     strategy: Callable[..., Any],
     bars: Bars,
-    grid: Mapping[str, Sequence[Any]],
+    grid: Grid | Mapping[str, Sequence[Any]],
     *,
     train: int,
     test: int,
@@ -101,6 +112,9 @@ def walk_forward(
     unlisted: str = "raise",
     untradable: str = "keep",
     delisting: str | float = "table",
+    study: str | None = "default",
+    log: Any = None,
+    workers: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> WalkForward:
     """Return the out-of-sample track record of a strategy whose parameters are chosen anew before each test window.
@@ -124,8 +138,8 @@ def walk_forward(
     strategy : function ``(bars, **params) -> PanelLike (R, N)``
         Target weights: decision rows as in :func:`quantlab.backtest.simulate`. Row t may use bars up to t alone.
     bars : Bars (T, N)
-    grid : mapping of parameter name to a list of values
-        All combinations are variants, and each is a trial.
+    grid : Grid, or mapping of parameter name to a list of values
+        A mapping stands for all combinations; ``ql.study`` has other grids. Each variant is a trial.
     train, test : int, bars
         Length of the windows. The first training window starts at the first bar; test windows follow each other
         without a gap, and the last one takes what is left, one bar or more.
@@ -137,6 +151,13 @@ def walk_forward(
         Higher is better.
     costs, account, fill, exits, rebalance, unlisted, untradable, delisting
         As in :func:`quantlab.backtest.simulate`, for variants and book alike.
+    study : str or None
+        The name under which every variant is logged and counted as a trial, with its scores in the training windows;
+        the fold table is kept with them. None logs nothing.
+    log : TrialLog, path or URL, optional
+        Where studies are; by default ``$QUANTLAB_STUDIES``, else the folder ``studies``.
+    workers : int >= 1, optional
+        Threads; by default one for each processor.
     progress : function ``(done, variants)``, optional
         Called after each variant.
 
@@ -155,8 +176,10 @@ def walk_forward(
 
     Notes
     -----
-    A fold whose test window ends before t does not change when the data after t do. Memory: the decision rows
-    and the returns of all variants, because the last of them may still move the bars on which the first are scored.
+    A fold whose test window ends before t does not change when the data after t do. Variants run as in
+    :func:`quantlab.study.sweep`, many at a time, and what they have in common is worked out once. Memory: one row of
+    numbers per bar for those that are under way; the returns of all lie in a file while it runs (8 bytes per bar and
+    variant), because the last of them may still move the bars on which the first are scored.
 
     Examples
     --------
@@ -176,8 +199,10 @@ def walk_forward(
         raise KindError(
             f"`bars` must be Bars, received {type(bars).__name__}.", hint="build them: `ql.as_bars(close)`."
         )
-    tried = variants(grid, strategy)
-    clash = sorted(set(grid) & set(_COLUMNS))
+    made = as_grid(grid)
+    demand_taken(strategy, made.parameters)
+    tried = list(made)
+    clash = sorted(set(made.parameters) & set(_COLUMNS))
     if clash:
         raise InputError(f"The parameter {clash[0]} has the name of a column of the fold table.", hint="rename it.")
     T = bars.shape[0]
@@ -195,35 +220,36 @@ def walk_forward(
         "untradable": untradable,
         "delisting": delisting,
     }
-    held: list[Panel] = []
-    returns: list[Panel] = []
-    for number, params in enumerate(tried):
-        held.append(_decisions(strategy(bars, **params), bars, call(strategy, params)))
-        returns.append(simulate(held[number], bars, **policy).returns)
-        if progress is not None:
-            progress(number + 1, len(tried))
-    trials = [_trial(objective, returns, fold.train, T) for fold in folds]
-    leads = [_lead(trial) for trial in trials]
-    _demand_winners(leads, trials, folds, bars, objective)
-    stitched = _stitch(folds, leads, held, bars)
-    result = simulate(stitched, bars, **policy)
+    windows = {"train": train, "test": test, "purge": purge, "anchored": anchored, "objective": name_of(objective)}
+    job = Job(strategy, bars, Terms(**policy), math.nan, False, _MEMORY)
+    threads = len(os.sched_getaffinity(0)) if workers is None else integer(workers, name="workers", low=1)
+    with recorded(study, log, job, made, windows) as record:
+        with tracks_of(job, tried, threads, progress) as tracks:
+            trials = [fold_trial(objective, tracks, fold.train, bars) for fold in folds]
+        record.scored(trials)
+        leads = [trial.lead for trial in trials]
+        _demand_winners(leads, trials, folds, bars, objective)
+        # The strategy is asked again for the few that won: holding the decisions of all would grow with them.
+        held = {
+            lead: _decisions(strategy(bars, **tried[lead]), bars, call(strategy, tried[lead])) for lead in set(leads)
+        }
+        stitched = _stitch(folds, leads, held, bars)
+        result = simulate(stitched, bars, **policy)
+        tested = [score(objective, _inside(result.returns, fold.test, T)) for fold in folds]
+        table = _fold_table(folds, made, leads, trials, tested, bars)
+        record.chosen(table)
     book = result.returns
-    tested = [_score(objective, _inside(book, fold.test, T)) for fold in folds]
     settings = {
         "strategy": name_of(strategy),
-        "objective": name_of(objective),
-        "train": train,
-        "test": test,
-        "purge": purge,
-        "anchored": anchored,
-        "grid": {name: [_plain(value) for value in values] for name, values in grid.items()},
+        **windows,
+        "grid": made.describe(),
         "trials": len(tried),
         "simulation": result.settings,
     }
     return WalkForward(
         Panel._trusted(book.values, book.dates, ("out_of_sample",), book.frequency),
-        _fold_table(folds, tried, leads, trials, tested, bars),
-        _score_table(trials, tried),
+        table,
+        _score_table(trials, made),
         stitched,
         result,
         len(tried),
@@ -250,74 +276,16 @@ def _decisions(answer: Any, bars: Bars, what: str) -> Panel:
     return Panel._trusted(weights.values[keep], weights.dates[keep], weights.symbols, bars.frequency)
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """The variants of one fold in its training window.
-
-    Parameters
-    ----------
-    scores : (V,) float64, NaN where a variant cannot win
-    bars : (V,) int, how many bars each was scored on, 0 where it was left out
-    reasons : why a score is NaN, else None
-    longest : most bars of the window on which a variant has returns
-    """
-
-    scores: np.ndarray
-    bars: np.ndarray
-    reasons: list[str | None]
-    longest: int
-
-
-def _trial(objective: Callable[[Panel], Any], returns: list[Panel], window: slice, bars: int) -> _Trial:
-    """The scores of all variants on the bars of ``window`` that all of those have which could win."""
-    length = window.stop - window.start
-    parts = [_inside(panel, window, bars) for panel in returns]
-    # NaN and -100 % or less are ruin.
-    alive = [bool((part.values > -1.0).all()) for part in parts]
-    fit = [2 * len(part) >= length and whole for part, whole in zip(parts, alive, strict=True)]
-    # Returns end with the last bar, so that the shortest part has the bars that all have.
-    common = min((len(part) for part, fits in zip(parts, fit, strict=True) if fits), default=0)
-    scores = np.full(len(returns), math.nan)
-    reasons: list[str | None] = [None] * len(returns)
-    for number, part in enumerate(parts):
-        if fit[number]:
-            scores[number] = _score(objective, _rows(part, slice(len(part) - common, None)))
-            if math.isnan(scores[number]):
-                reasons[number] = f"{name_of(objective)} is undefined"
-        elif not alive[number]:
-            reasons[number] = "ruined before the end of the training window"
-        else:
-            reasons[number] = f"returns on {len(part)} of {length} training bars, fewer than half"
-    return _Trial(scores, np.where(fit, common, 0), reasons, max(len(part) for part in parts))
-
-
-def _lead(trial: _Trial) -> int:
-    """The variant with the highest score, among equals the first; -1 when none has one."""
-    defined = ~np.isnan(trial.scores)
-    return int(np.where(defined, trial.scores, -math.inf).argmax()) if defined.any() else -1
-
-
 def _inside(returns: Panel, window: slice, bars: int) -> Panel:
     """The returns on the bars of ``window``."""
     # Returns end with the last bar and begin with the first that can have a fill.
     missing = bars - len(returns)
-    return _rows(returns, slice(max(window.start - missing, 0), max(window.stop - missing, 0)))
-
-
-def _rows(returns: Panel, rows: slice) -> Panel:
+    rows = slice(max(window.start - missing, 0), max(window.stop - missing, 0))
     return Panel._trusted(returns.values[rows], returns.dates[rows], returns.symbols, returns.frequency)
 
 
-def _score(objective: Callable[[Panel], Any], returns: Panel) -> float:
-    """The objective of the returns; NaN without any, and when the book was ruined by their end."""
-    if returns.values.size == 0 or not (returns.values > -1.0).all():
-        return math.nan
-    number = float(objective(returns))
-    return number if math.isfinite(number) else math.nan
-
-
 def _demand_winners(
-    leads: list[int], trials: list[_Trial], folds: tuple[Fold, ...], bars: Bars, objective: Callable[..., Any]
+    leads: list[int], trials: list[FoldTrial], folds: tuple[Fold, ...], bars: Bars, objective: Callable[..., Any]
 ) -> None:
     for number, (lead, trial, fold) in enumerate(zip(leads, trials, folds, strict=True), start=1):
         if lead >= 0:
@@ -338,7 +306,7 @@ def _demand_winners(
         )
 
 
-def _stitch(folds: tuple[Fold, ...], leads: list[int], held: list[Panel], bars: Bars) -> Panel:
+def _stitch(folds: tuple[Fold, ...], leads: list[int], held: Mapping[int, Panel], bars: Bars) -> Panel:
     """The chosen variants' decision rows, each from the bar before its test window to the bar before the next."""
     values: list[np.ndarray] = []
     rows: list[np.ndarray] = []
@@ -360,9 +328,9 @@ def _stitch(folds: tuple[Fold, ...], leads: list[int], held: list[Panel], bars: 
 
 def _fold_table(
     folds: tuple[Fold, ...],
-    tried: list[dict[str, Any]],
+    made: Grid,
     leads: list[int],
-    trials: list[_Trial],
+    trials: list[FoldTrial],
     tested: list[float],
     bars: Bars,
 ) -> pl.DataFrame:
@@ -377,45 +345,22 @@ def _fold_table(
         [
             pl.Series("fold", range(1, len(folds) + 1), dtype=pl.Int64),
             *(dates.gather(rows).alias(name) for name, rows in ends.items()),
-            *_parameters(tried, leads),
+            *(column.gather(leads) for column in parameter_columns(made)),
             pl.Series("in_sample", [float(trial.scores[lead]) for trial, lead in zip(trials, leads, strict=True)]),
             pl.Series("out_of_sample", np.array(tested), nan_to_null=True),
-            pl.Series("variants", [len(tried)] * len(folds), dtype=pl.Int64),
+            pl.Series("variants", [len(made)] * len(folds), dtype=pl.Int64),
         ]
     )
 
 
-def _score_table(trials: list[_Trial], tried: list[dict[str, Any]]) -> pl.DataFrame:
+def _score_table(trials: list[FoldTrial], made: Grid) -> pl.DataFrame:
     folds = len(trials)
     return pl.DataFrame(
         [
-            pl.Series("fold", np.repeat(np.arange(1, folds + 1), len(tried))),
-            *_parameters(tried, list(range(len(tried))) * folds),
+            pl.Series("fold", np.repeat(np.arange(1, folds + 1), len(made))),
+            *(column.gather(list(range(len(made))) * folds) for column in parameter_columns(made)),
             pl.Series("in_sample", np.concatenate([trial.scores for trial in trials]), nan_to_null=True),
             pl.Series("bars", np.concatenate([trial.bars for trial in trials])),
             pl.Series("reason", [reason for trial in trials for reason in trial.reasons], dtype=pl.String),
         ]
     )
-
-
-def _parameters(tried: list[dict[str, Any]], rows: list[int]) -> list[pl.Series]:
-    """One column per parameter, of the variants ``rows``: numbers, booleans and strings as they are, the rest as text.
-
-    The type of a column follows from the whole grid, whatever was chosen.
-    """
-    out = []
-    for name in tried[0]:
-        values = [_plain(params[name]) for params in tried]
-        kinds = {type(value) for value in values if value is not None}
-        if len(kinds) > 1:
-            cast = float if kinds == {int, float} else str
-            values = [None if value is None else cast(value) for value in values]
-        out.append(pl.Series(name, values).gather(rows))
-    return out
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON knows it, or its text."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)

@@ -40,7 +40,7 @@ def test_kernels_that_were_edited_are_compiled_anew(compiled, monkeypatch):
 
 @pytest.mark.parametrize("command", ["backtest", "tearsheet"])
 def test_a_first_command_says_what_takes_so_long(desk, monkeypatch, capsys, command):
-    monkeypatch.setattr(_compiling, "cached", lambda: False)
+    monkeypatch.setattr(_compiling, "cached", lambda *command: False)
     assert main([command, "conf/toy.toml"]) == 0
     out, err = capsys.readouterr()
     assert err == LINE
@@ -48,6 +48,6 @@ def test_a_first_command_says_what_takes_so_long(desk, monkeypatch, capsys, comm
 
 
 def test_what_is_refused_beforehand_compiles_nothing(configured, monkeypatch, capsys):
-    monkeypatch.setattr(_compiling, "cached", lambda: False)
+    monkeypatch.setattr(_compiling, "cached", lambda *command: False)
     assert main(["backtest", configured('fill = "next_close"', 'fill = "yesterday"')]) == 2
     assert LINE not in capsys.readouterr().err

@@ -30,9 +30,9 @@ def test_the_whole_file_is_understood(desk):
     assert config.strategy.parameters == {"lookback": 30}
     assert config.walk_forward.grid == {"lookback": [20, 40]}
     job = _run.prepare(Path("conf/toy.toml"))
-    assert job.costs.commission == PerShare(0.005, minimum=1.0, maximum=0.01)
-    assert (job.costs.slippage, job.costs.borrow) == (Bps(5), Borrow(0.005))
-    assert (job.account.cash, job.account.lot) == (100_000.0, 1.0)
+    assert job.terms["costs"].commission == PerShare(0.005, minimum=1.0, maximum=0.01)
+    assert (job.terms["costs"].slippage, job.terms["costs"].borrow) == (Bps(5), Borrow(0.005))
+    assert (job.terms["account"].cash, job.terms["account"].lot) == (100_000.0, 1.0)
     assert [metric.__name__ for metric in job.metrics] == ["sharpe", "cagr"]
 
 
@@ -286,12 +286,12 @@ def test_opens_that_do_not_exist_are_refused_beforehand(configured, tmp_path):
 )
 def test_commissions(configured, new, commission):
     path = configured("{ per_share = 0.005, minimum = 1.0, maximum = 0.01 }", new)
-    assert _run.prepare(Path(path)).costs.commission == commission
+    assert _run.prepare(Path(path)).terms["costs"].commission == commission
 
 
 @pytest.mark.parametrize(("new", "lot"), [('lot = "whole"', 1.0), ('lot = "fractional"', None), ("lot = 100", 100.0)])
 def test_lots(configured, new, lot):
-    assert _run.prepare(Path(configured("cash = 100_000", new))).account.lot == lot
+    assert _run.prepare(Path(configured("cash = 100_000", new))).terms["account"].lot == lot
 
 
 def test_a_range_and_symbols_reach_the_store(configured):

@@ -282,7 +282,7 @@ def test_every_policy_reaches_backtest_and_walk_forward(configured):
     by_hand = ql.simulate(
         job.strategy(bars, lookback=30),
         bars,
-        costs=job.costs,
+        costs=job.terms["costs"],
         account=Account(cash=100_000, margin=NoMargin(), interest=Interest(debit=0.05)),
         fill=Fill("next_close", delay=2),
         exits=Exits(stop_loss=0.05),

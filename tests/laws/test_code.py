@@ -8,7 +8,8 @@ from fnmatch import fnmatch
 import pytest
 
 # The door of the command line turns what nobody foresaw into a sentence and an exit code.
-BROAD_HANDLERS = ("quantlab.live", "quantlab.cli._door")
+# Live code is audited; the others call what a user has written.
+BROAD_HANDLERS = ("quantlab.live", "quantlab.cli._door", "quantlab.study._ask")
 RANDOM_HOME = "quantlab.core.rng"
 CLOCKS = {
     "time.time",
@@ -91,7 +92,14 @@ def printing(module):
 
 # The moment of a commit is a fact about the world, and the store's one; everybody else is told the time. The age of a
 # process says whether its compiled code may be cached, and changes no number.
-CLOCK_ROOMS, CLOCK_MODULES = ("cli", "live"), ("quantlab.data.store._clock", "quantlab.core._kernel")
+CLOCK_ROOMS, CLOCK_MODULES = (
+    ("cli", "live"),
+    (
+        "quantlab.data.store._clock",
+        "quantlab.core._kernel",
+        "quantlab.core._stopwatch",
+    ),
+)
 
 
 def clocks(module):

@@ -35,14 +35,15 @@ NARROWER = {"live": {"core", "data", "execution", "portfolio", "risk", "metrics"
 # Library -> the modules that may import it, by prefix. A library that stands in no table is not a dependency.
 EVERYWHERE = {"numpy", "polars"}
 HOMES = {
+    "cloudpickle": ("quantlab.study._parcel",),
     "exchange_calendars": ("quantlab.core.periods", "quantlab.data.calendars"),
     "jinja2": ("quantlab.report", "quantlab.live"),
     "markupsafe": ("quantlab.report",),
     "numba": ("quantlab.core._kernel",),
-    "plotly": ("quantlab.report", "quantlab.backtest._plot", "quantlab.live"),
+    "plotly": ("quantlab.report", "quantlab.backtest._plot", "quantlab.study._figures", "quantlab.live"),
     "pyarrow": ("quantlab.data",),
     "pydantic": ("quantlab.cli", "quantlab.live"),
-    "rich": ("quantlab.cli", "quantlab.live"),
+    "rich": ("quantlab.cli", "quantlab.live", "quantlab.study._progress"),
     "scipy": ("quantlab",),
     "sklearn": ("quantlab.ml",),
     "sqlalchemy": ("quantlab.study", "quantlab.live"),
@@ -71,7 +72,7 @@ ONE_MODULE = {
     "yfinance",
 }
 # Import name -> the name that pyproject.toml declares, where they differ; markupsafe is a part of jinja2.
-INSTALLED_AS = {"markupsafe": "jinja2", "sklearn": "scikit_learn"}
+INSTALLED_AS = {"markupsafe": "jinja2", "mlflow": "mlflow_skinny", "sklearn": "scikit_learn"}
 # Forced by a library at its door: module -> the reason. quantlab itself has no use for pandas.
 PANDAS_DOORS: dict[str, str] = {"quantlab.backtest._neighbours": "vectorbt and to_pandas speak pandas"}
 # These may stand at the top of a module: they are loaded with it by those who asked for that module.

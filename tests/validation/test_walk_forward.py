@@ -13,6 +13,7 @@ from quantlab.backtest import simulate
 from quantlab.core import DataError, Frequency, InputError, KindError, LabelError, Panel, as_bars
 from quantlab.execution import Account, Bps, Costs, Exits, Fill, NoMargin
 from quantlab.portfolio import Rebalancing
+from quantlab.study import Batch, TrialLog
 from quantlab.validation import WalkForward, walk_forward
 
 FREE = {"account": Account(cash=1e6, lot=None), "fill": "next_close"}
@@ -412,7 +413,7 @@ class TestParameters:
 
     def test_settings(self):
         out = walk_forward(momentum, random_bars(), {"lag": np.array([5, 20])}, **WINDOWS, **FREE)
-        assert out.settings["grid"] == {"lag": [5, 20]}
+        assert out.settings["grid"]["space"] == {"lag": [5, 20]}
         expected = {"strategy": "momentum", "objective": "sharpe", "train": 100, "test": 40, "purge": 3, "trials": 2}
         assert expected.items() <= out.settings.items()
         assert out.settings["simulation"]["fill"] == "next_close"
@@ -422,15 +423,51 @@ class TestParameters:
         walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, progress=lambda *step: seen.append(step))
         assert seen == [(i, 6) for i in range(1, 7)]
 
-    def test_each_variant_runs_once(self):
+    def test_each_variant_runs_once_and_the_winners_are_asked_again(self):
         calls = []
 
         def counted(bars, *, lag):
             calls.append(lag)
             return momentum(bars, lag=lag)
 
-        walk_forward(counted, random_bars(), {"lag": [5, 20, 40]}, **WINDOWS, **FREE)
-        assert calls == [5, 20, 40]
+        out = walk_forward(counted, random_bars(), {"lag": [5, 20, 40]}, **WINDOWS, **FREE)
+        assert calls == [5, 20, 40, *sorted(set(out.folds["lag"]))]
+
+    def test_every_variant_is_a_trial_on_record(self, tmp_path):
+        out = walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, study="wf", log=tmp_path)
+        log = TrialLog(tmp_path)
+        assert log.trials("wf").count == 6
+        runs = log.runs("wf")
+        first = out.scores.filter(pl.col("fold") == 1)
+        assert runs.sort("number")["in_sample.1"].to_list() == first["in_sample"].to_list()
+        batch = log.batches("wf").row(0, named=True)
+        assert (batch["kind"], batch["status"], batch["planned"]) == ("walk_forward", "done", 6)
+        kept = log.artifacts(Batch(batch["batch"], "wf"))
+        assert pl.read_parquet(log.read(kept["sha256"][0])).equals(out.folds)
+        # The same again, and the same variants in a sweep, are the same trials.
+        walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, study="wf", log=tmp_path)
+        assert log.trials("wf").count == 6
+
+    def test_a_walk_forward_that_fails_says_so_on_record(self, tmp_path):
+        def broken(bars, *, lag):
+            raise RuntimeError("no")
+
+        with pytest.raises(RuntimeError, match="no"):
+            walk_forward(broken, random_bars(), {"lag": [5]}, **WINDOWS, **FREE, study="wf", log=tmp_path)
+        assert TrialLog(tmp_path).batches("wf")["status"].to_list() == ["failed"]
+
+    def test_without_a_study_nothing_is_written(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("QUANTLAB_STUDIES")
+        walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, study=None)
+        assert not list(tmp_path.iterdir())
+
+    def test_threads_change_nothing(self):
+        one, two = (
+            walk_forward(momentum, random_bars(), GRID, **WINDOWS, **FREE, study=None, workers=n) for n in (1, 2)
+        )
+        assert one.scores.equals(two.scores)
+        np.testing.assert_array_equal(one.returns.values, two.returns.values)
 
     def test_frames_and_empty_rows(self):
         bars = random_bars()
@@ -494,11 +531,11 @@ class TestRefusals:
         def shifted(bars, *, lag):
             return Panel(np.ones((1, 4)) / 4, ["2019-12-31"], bars.symbols)
 
-        with pytest.raises(LabelError, match="2019-12-31, which is no bar"):
+        with pytest.raises(LabelError, match=r"\(lag=5\): `weights` decide on 2019-12-31, which is no date"):
             self.run(shifted)
 
     def test_booleans(self):
-        with pytest.raises(KindError, match="must return numbers"):
+        with pytest.raises(KindError, match=r"\(lag=5\): `weights` must be numbers, received a bool Panel"):
             self.run(lambda bars, lag: bars.close > 0)
 
     def test_policy_errors_come_through(self):

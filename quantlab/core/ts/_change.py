@@ -7,8 +7,10 @@ import numpy as np
 from quantlab.core._arguments import integer, numbers
 from quantlab.core._door import PanelLike
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 
 
+@shared
 def pct_change(data: PanelLike, *, lag: int = 1) -> Panel:
     """Return the change over ``lag`` bars as a fraction: (x[t] - x[t - lag]) / x[t - lag].
 

@@ -11,9 +11,11 @@ from quantlab.core._arguments import integer, numbers, real
 from quantlab.core._door import PanelLike
 from quantlab.core._errors import InputError
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 from quantlab.core.ts import _ewm_kernels as kernels
 
 
+@shared
 def ewm_mean(
     data: PanelLike, *, halflife: float | None = None, span: float | None = None, min_periods: int = 1
 ) -> Panel:
@@ -62,6 +64,7 @@ def ewm_mean(
     return panel._like(kernels.ewm(panel.values, decay, least, False))
 
 
+@shared
 def ewm_std(
     data: PanelLike, *, halflife: float | None = None, span: float | None = None, min_periods: int = 2
 ) -> Panel:

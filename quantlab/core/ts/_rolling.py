@@ -5,9 +5,11 @@ from __future__ import annotations
 from quantlab.core._arguments import numbers, rolling_window
 from quantlab.core._door import PanelLike
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 from quantlab.core.ts import _rolling_kernels as kernels
 
 
+@shared
 def rolling_sum(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the sum of the present values of each window.
 
@@ -47,6 +49,7 @@ def rolling_sum(data: PanelLike, *, window: int, min_periods: int | None = None)
     return panel._like(kernels.rolling_sums(panel.values, bars, least, False))
 
 
+@shared
 def rolling_mean(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the mean of the present values of each window.
 
@@ -86,6 +89,7 @@ def rolling_mean(data: PanelLike, *, window: int, min_periods: int | None = None
     return panel._like(kernels.rolling_sums(panel.values, bars, least, True))
 
 
+@shared
 def rolling_std(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the sample standard deviation of the present values of each window.
 
@@ -127,6 +131,7 @@ def rolling_std(data: PanelLike, *, window: int, min_periods: int | None = None)
     return panel._like(kernels.rolling_deviations(panel.values, bars, least))
 
 
+@shared
 def rolling_min(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the least of the present values of each window.
 
@@ -160,6 +165,7 @@ def rolling_min(data: PanelLike, *, window: int, min_periods: int | None = None)
     return panel._like(kernels.rolling_extremes(panel.values, bars, least, 1.0))
 
 
+@shared
 def rolling_max(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the greatest of the present values of each window.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from quantlab.core._arguments import numbers, rolling_window
 from quantlab.core._door import PanelLike
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 from quantlab.core.ts import _rolling_kernels as kernels
 
 
+@shared
 def rolling_rank(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the rank of the newest value among the present values of its window, as a fraction.
 
@@ -45,6 +47,7 @@ def rolling_rank(data: PanelLike, *, window: int, min_periods: int | None = None
     return panel._like(kernels.rolling_ranks(panel.values, bars, least))
 
 
+@shared
 def rolling_slope(data: PanelLike, *, window: int, min_periods: int | None = None) -> Panel:
     """Return the slope of the least-squares line through the present values of each window against the bar number.
 

@@ -12,12 +12,14 @@ from quantlab.core._arguments import demand_labels, numbers
 from quantlab.core._door import PanelLike
 from quantlab.core._errors import DataError, InputError, KindError, LabelError
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 from quantlab.core.xs import _cross_kernels as kernels
 from quantlab.core.xs._strips import strips
 
 _DENSE = 4096  # codes of a narrower span need no sorting; the sums of so many groups fit into the processor's cache
 
 
+@shared
 def demean(data: PanelLike, *, groups: PanelLike | Mapping[str, str | None] | None = None) -> Panel:
     """Return the values minus the mean of their date, or of their group on that date.
 
@@ -56,6 +58,7 @@ def demean(data: PanelLike, *, groups: PanelLike | Mapping[str, str | None] | No
     return panel._like(kernels.demeaned(panel.values, codes, count))
 
 
+@shared
 def neutralize(
     data: PanelLike,
     *,

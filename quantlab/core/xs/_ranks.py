@@ -8,10 +8,12 @@ from quantlab.core._arguments import integer, numbers
 from quantlab.core._door import PanelLike
 from quantlab.core._errors import KindError
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 from quantlab.core.xs import _cross_kernels as kernels
 from quantlab.core.xs._strips import strips
 
 
+@shared
 def rank(data: PanelLike, *, pct: bool = False) -> Panel:
     """Return the rank of each symbol on its date: 1 for the lowest, equal values share the mean of their ranks.
 
@@ -46,6 +48,7 @@ def rank(data: PanelLike, *, pct: bool = False) -> Panel:
     return panel._like(ranks)
 
 
+@shared
 def quantile_buckets(data: PanelLike, *, buckets: int) -> Panel:
     """Return the number of the quantile bucket of each symbol on its date, 1 for the lowest values.
 

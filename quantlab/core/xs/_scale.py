@@ -8,12 +8,14 @@ from quantlab.core._arguments import numbers, real
 from quantlab.core._door import PanelLike
 from quantlab.core._errors import InputError
 from quantlab.core._panel import Panel
+from quantlab.core._shared import shared
 from quantlab.core.xs import _cross_kernels as kernels
 from quantlab.core.xs._strips import strips
 
 _SLACK = 1e-9  # 0.29 * 100 is 28.999999999999996 in float64 and means 29
 
 
+@shared
 def zscore(data: PanelLike) -> Panel:
     """Return how many sample standard deviations each symbol lies from the mean of its date.
 
@@ -40,6 +42,7 @@ def zscore(data: PanelLike) -> Panel:
     return panel._like(kernels.zscores(panel.values))
 
 
+@shared
 def winsorize(data: PanelLike, *, lower: float = 0.01, upper: float = 0.99) -> Panel:
     """Return the values with those beyond two quantiles of their date moved to these quantiles.
 
